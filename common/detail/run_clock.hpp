@@ -1,0 +1,74 @@
+// The clock of one run, and on virtual time the queue of its sleepers. clock.hpp has the idea.
+
+#pragma once
+
+#include "common/clock.hpp"
+#include "common/detail/waiter.hpp"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/intrusive/set.hpp>
+
+#include <cstddef>
+
+namespace common::detail {
+
+// A service of the run's io_context, so that the two end together: shutdown() then destroys the
+// coroutines that still sleep, without waking them.
+class run_clock final : public boost::asio::execution_context::service {
+public:
+    static inline boost::asio::execution_context::id id;
+
+    // Makes itself the current clock of the thread, until it is destroyed there.
+    run_clock(boost::asio::execution_context& context, clock_mode mode);
+    ~run_clock() override;
+
+    // The clock of the run that this thread is in, or null.
+    static run_clock* current() noexcept;
+
+    // The same where `executor` belongs to that run, else null.
+    static run_clock* of(const boost::asio::any_io_executor& executor) noexcept;
+
+    bool is_virtual() const noexcept { return mode_ == clock_mode::virtual_time; }
+    time_point now() const noexcept;
+    duration elapsed() const noexcept { return now() - start_; }
+
+    // Suspends until virtual time reaches `deadline`.
+    auto async_sleep_until(time_point deadline);
+
+    // Runs the context's work to its end, and moves virtual time on whenever nothing is ready.
+    void drive(boost::asio::io_context& context);
+
+    void begin_real_work() noexcept { ++real_work_; }
+    void end_real_work() noexcept { --real_work_; }
+
+private:
+    class sleeper : public waiter, public boost::intrusive::set_base_hook<> {
+    public:
+        bool operator<(const sleeper& other) const { return deadline_ < other.deadline_; }
+
+    private:
+        friend class run_clock;
+
+        void cancelled() final;
+
+        run_clock* clock_ = nullptr;
+        time_point deadline_;
+    };
+
+    void wake_earliest();
+    void shutdown() noexcept override;
+
+    const clock_mode mode_;
+    const time_point start_;
+    run_clock* const outer_;         // current before this one
+    const bool speaks_for_program_;  // threads outside a run read this clock
+    time_point virtual_now_;
+    std::size_t real_work_ = 0;  // the clock does not move while this is not zero
+
+    // In the order in which they are to wake; equals in the order in which they went to sleep.
+    boost::intrusive::multiset<sleeper, boost::intrusive::constant_time_size<false>> sleepers_;
+};
+
+}  // namespace common::detail

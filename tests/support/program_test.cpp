@@ -1,0 +1,126 @@
+#include "tests/support/program.hpp"
+
+#include "tests/support/document.hpp"
+
+#include <boost/system/system_error.hpp>
+#include <catch2/catch_test_macros.hpp>
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+#include <unistd.h>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// A process that has ended and waits to be collected (state Z) is not alive.
+bool is_alive(const std::string& process)
+{
+    std::ifstream stat(fmt::format("/proc/{}/stat", std::stoi(process)));
+    const std::string text{std::istreambuf_iterator<char>(stat), {}};
+    const auto state = text.rfind(") ");
+    return state != std::string::npos && text[state + 2] != 'Z';
+}
+
+// A signal takes a moment.
+bool dies(const std::string& process)
+{
+    for (int i = 0; i < 3000 && is_alive(process); ++i) {
+        std::this_thread::sleep_for(10ms);
+    }
+    return !is_alive(process);
+}
+
+}  // namespace
+
+TEST_CASE("stdout, stderr and the status are told apart")
+{
+    const auto run = support::run_program(
+        STUBBORN, {.arguments = {"echo"}, .environment = {{"STUBBORN", "as a mule"}}});
+    CHECK(run.out == "as a mule\n");
+    CHECK(run.err == "to stderr\n");
+    CHECK(run.status == 3);
+    CHECK_FALSE(run.timed_out);
+}
+
+TEST_CASE("death by signal is a status above 128")
+{
+    CHECK(support::run_program(STUBBORN, {.arguments = {"crash"}}).status == 128 + SIGKILL);
+}
+
+TEST_CASE("a program that does not exist is an error")
+{
+    CHECK_THROWS_AS(support::run_program("/nowhere/to/be/found"), boost::system::system_error);
+}
+
+TEST_CASE("more output than two pipes hold is read")
+{
+    const auto run = support::run_program(STUBBORN, {.arguments = {"flood"}});
+    CHECK(run.out.size() == 4096 * 1024);
+    CHECK(run.err.size() == 4096 * 1024);
+}
+
+TEST_CASE("a program that hangs is killed at its deadline, and gone")
+{
+    const auto run = support::run_program(STUBBORN, {.arguments = {"hang"}, .deadline = 300ms});
+    CHECK(run.timed_out);
+    CHECK(run.status == 128 + SIGKILL);
+    CHECK(run.took >= 300ms);
+    REQUIRE_FALSE(run.out.empty());
+    CHECK_FALSE(is_alive(run.out));
+}
+
+TEST_CASE("what a program leaves behind goes with it")
+{
+    const auto run = support::run_program(STUBBORN, {.arguments = {"orphan"}});
+    CHECK(run.status == 0);
+    CHECK_FALSE(run.timed_out);
+    if (!run.out.empty()) {  // it was killed before it could say its number
+        CHECK(dies(run.out));
+    }
+}
+
+// As when ctest kills a test that hangs in a lesson that hangs.
+TEST_CASE("a program does not outlive the test that started it")
+{
+    const auto file =
+        std::filesystem::temp_directory_path() / ("stubborn-" + std::to_string(getpid()));
+    const auto run =
+        support::run_program(STUBBORN, {.arguments = {"nest", file.string()}, .deadline = 1s});
+    CHECK(run.timed_out);
+    const auto inner = support::read_file(file);
+    std::filesystem::remove(file);
+    REQUIRE_FALSE(inner.empty());
+    CHECK(dies(inner));
+}
+
+TEST_CASE("a transcript answers questions about what was printed")
+{
+    const support::transcript said(
+        "== Toast ==\n"
+        "[0.00s] toast: in\n"
+        "[0.10s] toast: done\n"
+        "== Coffee ==\n"
+        "[0.30s] brew: done\n"
+        "no time here\n");
+    CHECK(said.lines().size() == 6);
+    CHECK(said.time_of("toast: done") == 0.10);
+    CHECK(said.before("toast: in", "brew: done"));
+    CHECK_FALSE(said.before("brew: done", "toast: in"));
+    CHECK(said.count_containing("done") == 2);
+    CHECK(said.has("no time here"));
+    CHECK(said.section("Toast").lines().size() == 2);
+    CHECK(said.section("Coffee").time_of("brew: done") == 0.30);
+    CHECK_FALSE(said.section("Coffee").has("toast: done"));
+    CHECK_THROWS_AS(said.time_of("tea: done"), std::runtime_error);
+    CHECK_THROWS_AS(said.time_of("no time here"), std::runtime_error);
+    CHECK_THROWS_AS(said.section("Tea"), std::runtime_error);
+}

@@ -1,0 +1,82 @@
+// A program that behaves badly on request, for the tests of run_program.
+
+#include "tests/support/program.hpp"
+
+#include <fmt/core.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+#include <unistd.h>
+
+namespace {
+
+// Waits for ever, and only SIGKILL ends it. Its process number is the last that is heard of it.
+[[noreturn]] void hang()
+{
+    std::signal(SIGTERM, SIG_IGN);
+    std::signal(SIGINT, SIG_IGN);
+    fmt::print("{}\n", getpid());
+    std::fflush(stdout);
+    while (true) {
+        pause();
+    }
+}
+
+// Ends, and leaves a process behind that holds its stdout open.
+int leave_a_child_behind()
+{
+    if (fork() == 0) {
+        hang();
+    }
+    return 0;
+}
+
+// Fills both pipes by more than they hold.
+int flood()
+{
+    const std::string line(1023, 'x');
+    for (int i = 0; i < 4096; ++i) {
+        std::puts(line.c_str());
+        std::fprintf(stderr, "%s\n", line.c_str());
+    }
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv)
+{
+    const std::string_view mode = argc > 1 ? argv[1] : "";
+    if (mode == "hang") {
+        hang();
+    }
+    if (mode == "orphan") {
+        return leave_a_child_behind();
+    }
+    if (mode == "nest") {
+        support::program_options options;
+        options.arguments = {"hang-in-file", argv[2]};
+        support::run_program(argv[0], options);
+    }
+    if (mode == "hang-in-file") {
+        if (std::freopen(argv[2], "w", stdout) != nullptr) {
+            hang();
+        }
+    }
+    if (mode == "flood") {
+        return flood();
+    }
+    if (mode == "crash") {
+        std::raise(SIGKILL);
+    }
+    if (mode == "echo") {
+        fmt::print("{}\n", std::getenv("STUBBORN"));
+        fmt::print(stderr, "to stderr\n");
+        return 3;
+    }
+    return 2;
+}

@@ -2,7 +2,7 @@
 # names it, what was found in its place, and how to get it. A macro, because what find_package sets is
 # wanted by the caller.
 macro(require_package package version hint)
-    find_package(${package} ${version} CONFIG QUIET)
+    find_package(${package} ${version} CONFIG QUIET GLOBAL)
     if(${package}_FOUND)
         message(STATUS "${package} ${${package}_VERSION}")
     else()

@@ -170,7 +170,7 @@ clock_mode clock_mode_from_environment()
     try {
         return parse_clock_mode(name == nullptr ? "" : name);
     } catch (const std::invalid_argument& refusal) {
-        fmt::print(stderr, "LESSON_CLOCK: {}\n", refusal.what());
+        std::fprintf(stderr, "LESSON_CLOCK: %s\n", refusal.what());
         std::exit(2);
     }
 }
@@ -206,7 +206,12 @@ asio::awaitable<void> sleep_until(time_point deadline)
 
 asio::awaitable<void> sleep_for(duration pause)
 {
-    co_await sleep_until(later_by(now(), pause));
+    // From the time on the clock that the sleep will be on. A thread outside the run, or another
+    // io_context inside it, is on the steady clock, and now() gives it the run's.
+    const auto executor = co_await asio::this_coro::executor;
+    const auto* const clock = detail::run_clock::of(executor);
+    const auto from = clock != nullptr ? clock->now() : steady::now();
+    co_await sleep_until(later_by(from, pause));
 }
 
 asio::awaitable<void> yield()

@@ -52,8 +52,8 @@ duration elapsed();
 
 // Suspends the calling coroutine for `pause`, or until `deadline`, by the run's clock. A pause of
 // zero or less still lets the coroutines run that are ready. Sleepers due at the same instant wake
-// in the order in which they went to sleep. Outside a `run`, on a plain io_context, the clock is
-// the steady one.
+// in the order in which they went to sleep. On a plain io_context, which has no `run`, the clock is
+// the steady one, also where the thread is inside a virtual run; there, only sleep_for makes sense.
 //
 // Cancelled (terminal, partial or total), the sleep ends at once and throws operation_aborted.
 //

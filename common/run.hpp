@@ -46,6 +46,9 @@ boost::asio::awaitable<void> store_result(boost::asio::awaitable<T> main, std::o
 // constructible. Returns when no work is left: coroutines that `main` has spawned finish first, and
 // as in asyncio the call does not return while something waits for what never comes.
 //
+// A thread of another pool that uses the loop has to be done with it before run returns: join the
+// pool inside `main`.
+//
 // An exception that leaves `main`, or that a completion handler throws, comes out of run at once;
 // what was still suspended is destroyed. Without a mode it takes the one that LESSON_CLOCK names.
 //

@@ -17,6 +17,7 @@
 
 #include <chrono>
 #include <exception>
+#include <stdexcept>
 
 namespace asio = boost::asio;
 using boost::asio::awaitable;
@@ -56,6 +57,16 @@ awaitable<void> make_toast()
     co_await timer.async_wait(asio::deferred);
 
     fmt::print("toast: the toast is done\n");
+}
+
+// Fails, after a while.
+awaitable<void> froth_milk()
+{
+    const auto executor = co_await asio::this_coro::executor;
+    asio::steady_timer timer(executor, 100ms);
+    co_await timer.async_wait(asio::deferred);
+
+    throw std::runtime_error("there is no milk");
 }
 
 // What becomes of a coroutine's exception is up to this handler, which is called when the coroutine
@@ -106,6 +117,19 @@ void spawn_two_coroutines()
     fmt::print("main: breakfast is served\n");
 }
 
+// The exception that leaves the coroutine goes to the handler, from there to run(), and out of it.
+void spawn_one_that_fails()
+{
+    fmt::print("== What it throws leaves run() ==\n");
+    asio::io_context loop;
+    asio::co_spawn(loop, froth_milk(), rethrow);
+    try {
+        loop.run();
+    } catch (const std::runtime_error& failure) {
+        fmt::print("main: caught: {}\n", failure.what());
+    }
+}
+
 }  // namespace
 
 int main()
@@ -114,4 +138,5 @@ int main()
     call_a_coroutine();
     spawn_a_coroutine();
     spawn_two_coroutines();
+    spawn_one_that_fails();
 }

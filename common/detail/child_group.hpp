@@ -32,26 +32,6 @@ std::exception_ptr aborted();
 // Whether a failure is that. `&&` wraps it when both of its sides were cancelled.
 bool is_abort(const std::exception_ptr& failure);
 
-// Awaits `child` and tells `outcome` how it ended: by succeeded(value) or failed(exception_ptr).
-// Every child of a group is wrapped in this. Its last line matters where a child is cancelled and
-// ends without ever having been suspended: co_spawn in Boost 1.83 then awaits once more, and an
-// exception from there would be caught by nobody.
-template <class T, class Outcome>
-boost::asio::awaitable<void> run_child(boost::asio::awaitable<T> child, Outcome outcome)
-{
-    try {
-        if constexpr (std::is_void_v<T>) {
-            co_await std::move(child);
-            outcome.succeeded();
-        } else {
-            outcome.succeeded(co_await std::move(child));
-        }
-    } catch (...) {
-        outcome.failed(std::current_exception());
-    }
-    co_await boost::asio::this_coro::throw_if_cancelled(false);
-}
-
 class child_group {
 public:
     explicit child_group(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
@@ -65,22 +45,21 @@ public:
     template <class T, class Outcome>
     void start(boost::asio::awaitable<T> child, Outcome outcome)
     {
-        if (cancelled_) {
-            outcome.failed(aborted());
-            return;
-        }
-        const auto signal = signals_.emplace(signals_.end());
+        const auto link = links_.emplace(links_.end());
         ++running_;
         boost::asio::co_spawn(
-            executor_, run_child(std::move(child), outcome), child_ended(*this, signal));
+            executor_, run_child(link, std::move(child), outcome), child_ended(*this, link));
     }
 
     // Asks every child that is running to stop, those included that were asked before.
     void cancel()
     {
         cancelled_ = true;
-        for (auto next = signals_.begin(); next != signals_.end();) {
-            (next++)->emit(boost::asio::cancellation_type::terminal);
+        for (auto next = links_.begin(); next != links_.end();) {
+            const auto link = next++;
+            if (link->begun) {
+                link->signal.emit(boost::asio::cancellation_type::terminal);
+            }
         }
     }
 
@@ -108,7 +87,40 @@ public:
     }
 
 private:
-    using signals = std::list<boost::asio::cancellation_signal>;
+    struct link_to_child {
+        boost::asio::cancellation_signal signal;
+        bool begun = false;
+    };
+    using links = std::list<link_to_child>;
+
+    // Awaits `child` and tells `outcome` how it ended: by succeeded(value) or
+    // failed(exception_ptr). Every child of a group is wrapped in this.
+    //
+    // co_spawn in Boost 1.83 awaits once more when a coroutine has ended without ever having been
+    // suspended, and if it was cancelled, that throws an exception which nobody catches. This is
+    // what the last line is for. It is also why a child is not sent a cancellation before it has
+    // begun: one that was started from outside the event loop is only queued, and asks here.
+    template <class T, class Outcome>
+    boost::asio::awaitable<void> run_child(
+        links::iterator link, boost::asio::awaitable<T> child, Outcome outcome)
+    {
+        link->begun = true;
+        if (cancelled_) {
+            outcome.failed(aborted());
+            co_return;
+        }
+        try {
+            if constexpr (std::is_void_v<T>) {
+                co_await std::move(child);
+                outcome.succeeded();
+            } else {
+                outcome.succeeded(co_await std::move(child));
+            }
+        } catch (...) {
+            outcome.failed(std::current_exception());
+        }
+        co_await boost::asio::this_coro::throw_if_cancelled(false);
+    }
 
     class parent : public waiter {
         friend class child_group;
@@ -129,12 +141,10 @@ private:
     public:
         using cancellation_slot_type = boost::asio::cancellation_slot;
 
-        child_ended(child_group& group, signals::iterator signal) : group_(&group), signal_(signal)
-        {
-        }
+        child_ended(child_group& group, links::iterator link) : group_(&group), link_(link) {}
 
         child_ended(child_ended&& other) noexcept
-            : group_(std::exchange(other.group_, nullptr)), signal_(other.signal_)
+            : group_(std::exchange(other.group_, nullptr)), link_(other.link_)
         {
         }
 
@@ -150,15 +160,18 @@ private:
         void operator()(std::exception_ptr)
         {
             auto* const group = std::exchange(group_, nullptr);
-            group->signals_.erase(signal_);
+            group->links_.erase(link_);
             group->end_one();
         }
 
-        cancellation_slot_type get_cancellation_slot() const noexcept { return signal_->slot(); }
+        cancellation_slot_type get_cancellation_slot() const noexcept
+        {
+            return link_->signal.slot();
+        }
 
     private:
         child_group* group_;
-        signals::iterator signal_;
+        links::iterator link_;
     };
 
     void end_one()
@@ -176,7 +189,7 @@ private:
     }
 
     boost::asio::any_io_executor executor_;
-    signals signals_;           // one for each child that runs
+    links links_;               // one for each child that runs
     std::size_t running_ = 0;   // children that have not ended
     parent* parent_ = nullptr;  // the suspended parent; owned, until it is resumed or destroyed
     bool cancelled_ = false;

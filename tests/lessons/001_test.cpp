@@ -15,10 +15,10 @@ TEST_CASE("001 prints what the documents show")
                        support::source_dir() / "docs/progression.md", "001_simple_coroutine"));
 }
 
-TEST_CASE("001 waits for real: two brewings of 0.3 s, and the toast during one of them")
+TEST_CASE("001 waits for real: two brewings of 0.3 s, the toast during one of them, and the milk")
 {
     const auto run = support::run_lesson("001_simple_coroutine", support::lesson_clock::real);
-    CHECK(run.took >= std::chrono::milliseconds(600));
+    CHECK(run.took >= std::chrono::milliseconds(700));
 
     const auto alone = run.said().section("The event loop runs it");
     CHECK(alone.before(
@@ -36,4 +36,10 @@ TEST_CASE("001 calls a coroutine, and nothing of it runs")
     const auto called = run.said().section("A coroutine does not");
     CHECK(called.count_containing("brew:") == 0);
     CHECK(called.has("main: brew_coffee() has returned, and has not begun"));
+}
+
+TEST_CASE("001: an exception goes through the handler and leaves run()")
+{
+    const auto run = support::run_lesson("001_simple_coroutine", support::lesson_clock::real);
+    CHECK(run.said().section("What it throws leaves run()").has("main: caught: there is no milk"));
 }

@@ -136,7 +136,8 @@ std::string document::prose() const
 std::vector<std::string> document::links() const
 {
     static const std::regex link(R"(\]\(([^)\s]+)\))");
-    const std::string text = prose();
+    static const std::regex inline_code("`[^`]*`");
+    const std::string text = std::regex_replace(prose(), inline_code, "");
     std::vector<std::string> targets;
     for (std::sregex_iterator each(text.begin(), text.end(), link), end; each != end; ++each) {
         targets.push_back((*each)[1]);

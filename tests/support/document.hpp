@@ -47,7 +47,7 @@ public:
     // The text outside of the blocks.
     std::string prose() const;
 
-    // The targets of [text](target) outside of blocks.
+    // The targets of [text](target) outside of code.
     std::vector<std::string> links() const;
 
     const std::string& text() const { return text_; }

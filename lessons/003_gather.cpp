@@ -139,7 +139,6 @@ awaitable<void> a_blocking_call_stalls_everyone()
     common::section("A blocking call stalls everyone");
     clock_tower tower;
     co_await (tick(tower) && wait_on_the_loop(tower));
-
     clock_tower stalled;
     co_await (tick(stalled) && block_the_loop(stalled));
 }

@@ -37,98 +37,70 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// An exception of one's own, derived from a standard one.
-class sold_out : public std::runtime_error {
-public:
-    explicit sold_out(const std::string& dish) : std::runtime_error(dish + " is sold out") {}
+struct sold_out : std::runtime_error {
+    using std::runtime_error::runtime_error;
 };
 
-// Lays a table, and clears it when it goes out of scope. A coroutine's locals are destroyed when it
-// ends, whether by co_return, by an exception or by cancellation, so cleanup belongs in
-// destructors.
-class table {
-public:
-    explicit table(std::string guest) : guest_(std::move(guest)) {}
-    ~table() { common::log("waiter", "clears the table of {}", guest_); }
-    table(const table&) = delete;
-    table& operator=(const table&) = delete;
-
-private:
-    std::string guest_;
+// A coroutine's locals are destroyed when it ends, whether by co_return, by an exception or by
+// being cancelled. So cleanup belongs in destructors.
+struct table {
+    std::string guest;
+    ~table() { common::log("waiter", "clears the table of {}", guest); }
 };
 
 awaitable<std::string> cook(std::string dish, common::duration time)
 {
     co_await common::sleep_for(time);
     if (dish == "lobster") {
-        throw sold_out(dish);
+        throw sold_out(dish + " is sold out");
     }
     co_return dish;
 }
 
 awaitable<std::string> serve(std::string guest, std::string dish, common::duration time)
 {
-    const table laid(guest);
+    const table laid{guest};
     const std::string served = co_await cook(dish, time);
     common::log("waiter", "brings {} the {}", guest, served);
     co_return served;
 }
 
-// Catching around co_await is catching around a call. What comes after goes on as if nothing had
-// been.
-awaitable<void> catch_an_exception()
+// Catching around co_await is catching around a call. Pitfall: the language forbids a co_await in a
+// catch block. So the block notes what happened, and what is to be awaited stands behind it.
+awaitable<void> catch_and_go_on()
 {
     common::section("Caught at the co_await");
+    bool refused = false;
     try {
         co_await serve("Ada", "lobster", 100ms);
     } catch (const sold_out& refusal) {
         common::log("Ada", "hears that {}", refusal.what());
-    }
-    co_await serve("Ada", "soup", 100ms);
-}
-
-// Pitfall: a catch block cannot contain a co_await; the language forbids it. So the handler notes
-// what happened, and whatever has to be awaited is awaited behind it.
-awaitable<void> await_after_the_catch()
-{
-    common::section("No co_await in a catch block");
-    bool refused = false;
-    try {
-        co_await serve("Bob", "lobster", 100ms);
-    } catch (const sold_out&) {
         refused = true;
     }
     if (refused) {
-        co_await serve("Bob", "salad", 100ms);
+        co_await serve("Ada", "soup", 100ms);
     }
 }
 
-// A port that is free, and where nobody listens: the acceptor that the system gave it to is closed.
-tcp::endpoint closed_port(const asio::any_io_executor& executor)
-{
-    const tcp::acceptor acceptor(executor, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
-    return acceptor.local_endpoint();
-}
-
 // Asio's operations throw a system_error. With as_tuple they return their error code instead, which
-// suits an error that is an ordinary answer.
+// suits an error that is an ordinary answer. Here nobody listens: the acceptor is only bound.
 awaitable<void> error_codes()
 {
     common::section("system_error, or an error code");
     const auto executor = co_await asio::this_coro::executor;
-    const auto endpoint = closed_port(executor);
-
+    tcp::acceptor nobody(executor, tcp::v4());
+    nobody.bind(tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     tcp::socket phone(executor);
     try {
-        co_await phone.async_connect(endpoint, asio::deferred);
+        co_await phone.async_connect(nobody.local_endpoint(), asio::deferred);
     } catch (const boost::system::system_error& error) {
         common::log(
-            "phone", "caught: refused is {}", error.code() == asio::error::connection_refused);
+            "phone", "caught, refused is {}", error.code() == asio::error::connection_refused);
     }
-
-    tcp::socket again(executor);
-    const auto [code] = co_await again.async_connect(endpoint, asio::as_tuple(asio::deferred));
-    common::log("phone", "returned: refused is {}", code == asio::error::connection_refused);
+    phone.close();
+    const auto [code] =
+        co_await phone.async_connect(nobody.local_endpoint(), asio::as_tuple(asio::deferred));
+    common::log("phone", "returned, refused is {}", code == asio::error::connection_refused);
 }
 
 std::vector<awaitable<std::string>> three_orders()
@@ -141,8 +113,9 @@ std::vector<awaitable<std::string>> three_orders()
 }
 
 // gather cancels the others when one fails. Ada has been served by then; Cleo's table is cleared at
-// 0.20 s of the 0.30 s that the roast takes.
-awaitable<void> one_failure_cancels_the_rest()
+// 0.20 s of the 0.30 s that the roast takes. gather_results lets everyone finish, and has either a
+// result or an exception in each place.
+awaitable<void> one_of_three_fails()
 {
     common::section("gather: one failure cancels the rest");
     try {
@@ -150,11 +123,7 @@ awaitable<void> one_failure_cancels_the_rest()
     } catch (const sold_out& refusal) {
         common::log("kitchen", "stops: {}", refusal.what());
     }
-}
 
-// gather_results lets everyone finish. Each place has either a result or an exception.
-awaitable<void> the_rest_keeps_going()
-{
     common::section("gather_results: the rest keeps going");
     const auto outcomes = co_await common::gather_results(three_orders());
     for (const auto& outcome : outcomes) {
@@ -162,27 +131,21 @@ awaitable<void> the_rest_keeps_going()
     }
 }
 
-// Pitfall: && throws one exception itself, but two of them as multiple_exceptions, which no handler
-// for sold_out catches. And two there are as soon as one side fails, because the other is then
-// cancelled, and fails too. It keeps the first.
+// Pitfall: under && one failure cancels the other side, which fails by that. Two exceptions come
+// out as one of type multiple_exceptions, which no handler for sold_out catches.
 awaitable<void> both_sides_fail()
 {
     common::section("&&: multiple_exceptions");
     try {
         co_await (cook("lobster", 100ms) && cook("roast", 300ms));
     } catch (const sold_out&) {
-        common::log("kitchen", "never gets here");
-    } catch (const asio::multiple_exceptions& failures) {
-        try {
-            std::rethrow_exception(failures.first_exception());
-        } catch (const sold_out& refusal) {
-            common::log("kitchen", "the first of several: {}", refusal.what());
-        }
+        common::log("kitchen", "hears of the lobster");
+    } catch (const asio::multiple_exceptions&) {
+        common::log("kitchen", "hears that several things went wrong");
     }
 }
 
-// Pitfall: detached throws away whatever the coroutine throws, and no caller awaits it to catch it.
-// A completion handler gets the exception, and can at least say so.
+// Pitfall: detached drops whatever the coroutine throws. A completion handler is told.
 awaitable<void> nobody_awaits()
 {
     common::section("detached swallows");
@@ -193,18 +156,16 @@ awaitable<void> nobody_awaits()
     common::log("kitchen", "has heard nothing of the lobster");
 
     asio::co_spawn(executor, cook("lobster", 100ms), [](std::exception_ptr failure, std::string) {
-        common::log("kitchen", "this time a handler is told: failed is {}", failure != nullptr);
+        common::log("kitchen", "a handler is told, failed is {}", failure != nullptr);
     });
     co_await common::sleep_for(200ms);
 }
 
 awaitable<void> evening()
 {
-    co_await catch_an_exception();
-    co_await await_after_the_catch();
+    co_await catch_and_go_on();
     co_await error_codes();
-    co_await one_failure_cancels_the_rest();
-    co_await the_rest_keeps_going();
+    co_await one_of_three_fails();
     co_await both_sides_fail();
     co_await nobody_awaits();
 }

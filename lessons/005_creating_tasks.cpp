@@ -50,51 +50,48 @@ awaitable<int> bake(std::string what, int loaves)
     co_return loaves;
 }
 
-// co_spawn without an await: the new coroutine and this one go on side by side. The handler gets
-// what the coroutine threw, or else its result.
+// detached gives the result to nobody. That suits work whose end and failure are of no interest.
+awaitable<void> play_a_tune()
+{
+    co_await common::sleep_for(50ms);
+    common::log("radio", "ends its tune");
+}
+
+// co_spawn does not wait: what it starts and this coroutine go on side by side. A handler gets what
+// the coroutine threw, or its result.
 //
 // Pitfall: asyncio's create_task only notes the task, and it begins at the next await. Here it
 // begins inside co_spawn, and runs to its first suspension before co_spawn returns.
 awaitable<void> with_a_handler()
 {
-    common::section("A handler is called with the result");
+    common::section("A handler is told; with detached, nobody is");
     const auto executor = co_await asio::this_coro::executor;
+    asio::co_spawn(executor, play_a_tune(), asio::detached);  // ends by itself, and cannot fail
     common::log("baker", "spawns the rye");
     asio::co_spawn(executor, bake("rye", 3), [](std::exception_ptr failure, int loaves) {
-        if (failure) {
-            std::rethrow_exception(failure);  // leaves common::run
-        }
-        common::log("handler", "{} loaves", loaves);
+        common::log("handler", "{} loaves, failed is {}", loaves, failure != nullptr);
     });
     common::log("baker", "goes on while the rye is baking");
     co_await common::sleep_for(200ms);
 }
 
 // A promise is the nearest thing to asyncio's task: it is there while the work goes on, and is
-// awaited when the result is wanted.
+// awaited when the result is wanted. Pitfall: it owns its coroutine, and cancels it when it goes
+// out of scope.
 awaitable<void> with_a_promise()
 {
-    common::section("A promise is awaited later");
+    common::section("A promise is awaited later, or dropped");
     const auto executor = co_await asio::this_coro::executor;
     auto spelt = asio::co_spawn(executor, bake("spelt", 4), asio::experimental::use_promise);
-    co_await common::sleep_for(50ms);
-    common::log("baker", "has swept the floor, completed is {}", spelt.completed());
-    const int loaves = co_await spelt(asio::deferred);
-    common::log("baker", "awaited the spelt: {} loaves", loaves);
-}
-
-// Pitfall: a promise owns its coroutine. Where it goes out of scope, the coroutine is cancelled.
-awaitable<void> drop_the_promise()
-{
-    common::section("A promise that is dropped cancels");
-    const auto executor = co_await asio::this_coro::executor;
     {
         const auto dropped =
             asio::co_spawn(executor, bake("brioche", 5), asio::experimental::use_promise);
         co_await common::sleep_for(50ms);
-        common::log("baker", "lets go of the promise");
+        common::log(
+            "baker", "lets go of the brioche, the spelt completed is {}", spelt.completed());
     }
-    co_await common::yield();  // lets the cancelled coroutine run
+    const int loaves = co_await spelt(asio::deferred);
+    common::log("baker", "awaited the spelt: {} loaves", loaves);
 }
 
 // A std::future is how ordinary code gets the result, on another thread as a rule. get() blocks, so
@@ -130,21 +127,6 @@ awaitable<void> cancel_by_hand()
     co_await common::yield();
 }
 
-// detached gives the result to nobody. That suits work whose end and failure are of no interest.
-awaitable<void> hum_a_tune()
-{
-    co_await common::sleep_for(100ms);
-    common::log("radio", "ends its tune");
-}
-
-awaitable<void> detached()
-{
-    common::section("detached: nobody is told");
-    const auto executor = co_await asio::this_coro::executor;
-    asio::co_spawn(executor, hum_a_tune(), asio::detached);  // ends by itself, and cannot fail
-    co_await common::sleep_for(200ms);
-}
-
 awaitable<void> deliver(std::string street)
 {
     common::log(street, "is on the way");
@@ -159,6 +141,7 @@ awaitable<void> break_down(std::string street)
 }
 
 // A task group ends when every task in it has. So nothing outlives the call, and no result is lost.
+// The first failure cancels the other tasks, and what they threw comes out together.
 awaitable<void> structured()
 {
     common::section("A group ends when all its tasks have");
@@ -169,12 +152,7 @@ awaitable<void> structured()
         co_return;
     });
     common::log("baker", "both are delivered");
-}
 
-// The first failure cancels the other tasks; all failures come out together, when the last has
-// ended.
-awaitable<void> structured_failure()
-{
     common::section("A group's errors come as a group");
     try {
         co_await common::with_task_group([](common::task_group& van) -> awaitable<void> {
@@ -191,12 +169,9 @@ awaitable<void> bakery()
 {
     co_await with_a_handler();
     co_await with_a_promise();
-    co_await drop_the_promise();
     co_await with_a_future();
     co_await cancel_by_hand();
-    co_await detached();
     co_await structured();
-    co_await structured_failure();
 }
 
 }  // namespace

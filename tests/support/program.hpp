@@ -84,9 +84,10 @@ program_run run_lesson(const std::string& name, lesson_clock clock);
 // The same, once for all who ask: a lesson on virtual time prints the same each time.
 const program_run& simulated_lesson(const std::string& name);
 
-// Checks a lesson in real time against the same on virtual time: that it prints as many lines, ends
-// well, and that each line comes when it is due or later, but not by seconds. Events that contain
-// one of `varying` may read otherwise when the machine is busy. Gives the first deviation, or "".
+// Checks a lesson in real time against the same on virtual time: that it ends well, prints the same
+// lines, each when it is due or later, but not by half a minute, and that durations in them, such
+// as `took 0.30 s`, are that or more. Events that contain one of `varying` may read otherwise when
+// the machine is busy. Gives the first deviation, or "".
 std::string real_time_deviation(
     const std::string& name, const std::vector<std::string>& varying = {});
 

@@ -10,6 +10,7 @@
 // - cancelled(): the coroutine has been asked to stop. The kind of waiter decides what that means.
 //   It can come as long as the handler has not run, so also after resume().
 // - destroy(): the event loop is going away. The coroutine's frame is destroyed, and nothing runs.
+//   A waiter that was resumed, and whose turn will not come any more, hears abandoned() before.
 //
 // The cancellation slot belongs to the coroutine and can die before the waiter does, or after it.
 // So the two know each other: whichever dies first tells the other. Nothing ever clears the slot,
@@ -17,6 +18,7 @@
 
 #pragma once
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/associated_allocator.hpp>
 #include <boost/asio/associated_cancellation_slot.hpp>
 #include <boost/asio/associated_executor.hpp>
@@ -24,8 +26,14 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/execution/blocking.hpp>
+#include <boost/asio/execution/context.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/query.hpp>
 #include <boost/asio/recycling_allocator.hpp>
+#include <boost/asio/require.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <memory>
@@ -50,6 +58,9 @@ public:
 
     virtual void destroy() noexcept = 0;
 
+    // The event loop that the coroutine runs on.
+    boost::asio::execution_context& context() const { return *context_; }
+
 protected:
     waiter() = default;
     ~waiter() = default;
@@ -62,11 +73,15 @@ protected:
 private:
     friend class resumption;
     friend class cancellation_link;
+    template <class Kind, class Handler>
+    friend class waiter_with_handler;
 
     virtual void post() = 0;
     virtual void complete() = 0;
     virtual void cancelled() = 0;
+    virtual void abandoned() noexcept {}
 
+    boost::asio::execution_context* context_ = nullptr;
     error_code error_;
 };
 
@@ -80,7 +95,11 @@ public:
 
 private:
     struct destroyer {
-        void operator()(waiter* abandoned) const noexcept { abandoned->destroy(); }
+        void operator()(waiter* waiting) const noexcept
+        {
+            waiting->abandoned();
+            waiting->destroy();
+        }
     };
 
     std::unique_ptr<waiter, destroyer> waiter_;
@@ -145,6 +164,15 @@ private:
 
     explicit waiter_with_handler(Handler&& handler) : handler_(std::move(handler))
     {
+        const boost::asio::any_io_executor executor =
+            boost::asio::get_associated_executor(handler_);
+        if (const auto* const plain = executor.target<boost::asio::io_context::executor_type>()) {
+            loop_ = &plain->context();
+            this->context_ = loop_;
+        } else {
+            this->context_ = &boost::asio::query(executor, boost::asio::execution::context);
+        }
+
         auto slot = boost::asio::get_associated_cancellation_slot(handler_);
         if (slot.is_connected()) {
             slot.template emplace<cancellation_link>(*this, link_);
@@ -173,7 +201,12 @@ private:
     {
         // co_spawn keeps the work count up for as long as a coroutine lives, so no guard is needed
         // here.
-        boost::asio::post(boost::asio::get_associated_executor(handler_), resumption(*this));
+        if (loop_ != nullptr) {
+            boost::asio::require(loop_->get_executor(), boost::asio::execution::blocking.never)
+                .execute(resumption(*this));
+        } else {
+            boost::asio::post(boost::asio::get_associated_executor(handler_), resumption(*this));
+        }
     }
 
     void complete() override
@@ -185,6 +218,11 @@ private:
 
     Handler handler_;
     cancellation_link* link_ = nullptr;
+
+    // The io_context whose executor the coroutine has, or null where it has another, such as a
+    // strand. An io_context takes a post in half the time when asked directly, and not through an
+    // any_io_executor.
+    boost::asio::io_context* loop_ = nullptr;
 };
 
 // Suspends the calling coroutine into a `Kind` of waiter, and then calls `start(Kind&)`, which

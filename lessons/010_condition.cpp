@@ -69,7 +69,6 @@ awaitable<void> produce(bounded_buffer& buffer, int first)
 {
     for (int item = first; item < first + 5; ++item) {
         co_await buffer.put(item);
-        co_await common::sleep_for(10ms);
     }
 }
 

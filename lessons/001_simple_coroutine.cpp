@@ -86,7 +86,8 @@ void call_a_function()
 }
 
 // Pitfall: the call makes the coroutine, and does not start it. The awaitable that it returns is
-// the coroutine, stopped before its first line. Dropped, it is destroyed, and has never run.
+// the coroutine, stopped before its first line. Dropped, it is destroyed, and has never
+// run. The compiler warns of a bare call; it does not where the awaitable is kept in a variable.
 void call_a_coroutine()
 {
     fmt::print("== A coroutine does not ==\n");

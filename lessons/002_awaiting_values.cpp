@@ -12,6 +12,8 @@
 
 #include <boost/asio/awaitable.hpp>
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <memory>
 #include <string>

@@ -61,8 +61,7 @@ awaitable<void> both_at_once()
     common::log("main", "song {} kB, photo {} kB in {:.2f} s", song, photo, seconds_since(start));
 }
 
-// gather is for a vector of them, however many it holds. They finish in the order of their sizes;
-// the results have the order of the vector.
+// gather is for a vector of them. They finish by size; the results have the order of the vector.
 awaitable<void> all_at_once()
 {
     common::section("Any number at once, with gather");
@@ -116,7 +115,7 @@ awaitable<void> tick(clock_tower& tower)
     }
 }
 
-// Suspends: the loop goes on, and the clock ticks.
+// Suspends, and the clock ticks.
 awaitable<void> wait_on_the_loop(clock_tower& tower)
 {
     co_await common::sleep_for(20ms);
@@ -124,7 +123,8 @@ awaitable<void> wait_on_the_loop(clock_tower& tower)
     tower.stopped = true;
 }
 
-// Blocks the thread, and with it the loop and everybody on it. It is as long, and the clock stands.
+// Blocks the thread, and with it the loop and everybody on it. As long a wait, but the clock does
+// not tick.
 awaitable<void> block_the_loop(clock_tower& tower)
 {
     std::this_thread::sleep_for(20ms);

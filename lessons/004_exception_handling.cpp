@@ -1,6 +1,6 @@
 // 004 · Exceptions, error codes and cleanup
 //
-// Idea     An exception leaves a coroutine at its co_await, as it leaves a function at its call.
+// Idea     What a coroutine throws comes out at its caller's co_await, as from a function call.
 // asyncio  `try: await order()`, `gather(..., return_exceptions=True)`
 // Before   003_gather.cpp
 // Run      ./learn run 4
@@ -66,7 +66,7 @@ awaitable<std::string> serve(std::string guest, std::string dish, common::durati
 }
 
 // Catching around co_await is catching around a call. Pitfall: the language forbids a co_await in a
-// catch block. So the block notes what happened, and what is to be awaited stands behind it.
+// catch block. So the block notes what happened, and what is to be awaited comes after it.
 awaitable<void> catch_and_go_on()
 {
     common::section("Caught at the co_await");
@@ -131,8 +131,8 @@ awaitable<void> one_of_three_fails()
     }
 }
 
-// Pitfall: under && one failure cancels the other side, which fails by that. Two exceptions come
-// out as one of type multiple_exceptions, which no handler for sold_out catches.
+// Pitfall: one failure under && cancels the other side, if that still runs, and it fails too. The
+// two come out as multiple_exceptions, which no handler for sold_out catches.
 awaitable<void> both_sides_fail()
 {
     common::section("&&: multiple_exceptions");

@@ -35,8 +35,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Says when it starts, when it has ended, and when it is cancelled instead. The exception that
-// tells it so goes on its way: a coroutine that is cancelled has no result to give.
+// Says when it starts, and when it has ended or is cancelled. It rethrows the exception that tells
+// it: a coroutine that is cancelled has no result to give.
 awaitable<int> bake(std::string what, int loaves)
 {
     common::log(what, "in the oven");
@@ -60,8 +60,8 @@ awaitable<void> play_a_tune()
 // co_spawn does not wait: what it starts and this coroutine go on side by side. A handler gets what
 // the coroutine threw, or its result.
 //
-// Pitfall: asyncio's create_task only notes the task, and it begins at the next await. Here it
-// begins inside co_spawn, and runs to its first suspension before co_spawn returns.
+// Pitfall: asyncio's create_task only schedules the task, which begins once its creator suspends.
+// Here it begins inside co_spawn, and runs to its first suspension before co_spawn returns.
 awaitable<void> with_a_handler()
 {
     common::section("A handler is told; with detached, nobody is");
@@ -110,7 +110,9 @@ awaitable<void> with_a_future()
 }
 
 // Cancelling by hand takes a signal, and a slot of it bound to the handler. emit() asks; the
-// coroutine finds out at its co_await, as an exception, and the handler is told like of any other.
+// coroutine finds out at its co_await, as an exception, and the handler is told. Pitfall: the slot
+// points into the signal, so `stop` must outlive the coroutine. This one awaits nothing more once
+// it is cancelled.
 awaitable<void> cancel_by_hand()
 {
     common::section("A signal cancels");

@@ -1,6 +1,6 @@
 // 006 · A lock around an await
 //
-// Idea     A mutex keeps other coroutines out while one is between two awaits that belong together.
+// Idea     A mutex keeps the others out while one does something with an await in the middle.
 // asyncio  `lock = asyncio.Lock()`, `async with lock:`
 // Before   005_creating_tasks.cpp
 // Run      ./learn run 6
@@ -13,6 +13,7 @@
 #include "common/run.hpp"
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include <chrono>
 #include <semaphore>
@@ -21,6 +22,7 @@
 #include <vector>
 
 using boost::asio::awaitable;
+using namespace boost::asio::experimental::awaitable_operators;
 using namespace std::chrono_literals;
 
 namespace {
@@ -44,19 +46,6 @@ awaitable<void> deposit(account& savings, int amount)
     savings.balance = read + amount;
 }
 
-awaitable<void> ten_deposits_without_a_lock()
-{
-    common::section("Ten deposits, and no lock");
-    account savings;
-    std::vector<awaitable<void>> deposits;
-    for (int i = 0; i < 10; ++i) {
-        deposits.push_back(deposit(savings, 10));
-    }
-    const auto start = common::now();
-    co_await common::gather(std::move(deposits));
-    common::log("bank", "{} of 100 after {:.2f} s", savings.balance, seconds_since(start));
-}
-
 // The guard holds the lock from here to the end of the scope, whichever way that is left. Between
 // two awaits a coroutine is alone anyhow; it is the await in the middle that wants the lock.
 awaitable<void> deposit_locked(account& savings, int amount)
@@ -65,13 +54,13 @@ awaitable<void> deposit_locked(account& savings, int amount)
     co_await deposit(savings, amount);
 }
 
-awaitable<void> ten_deposits_with_a_lock()
+awaitable<void> ten_deposits(bool locked)
 {
-    common::section("Ten deposits, one at a time");
+    common::section(locked ? "Ten deposits, one at a time" : "Ten deposits, and no lock");
     account savings;
     std::vector<awaitable<void>> deposits;
     for (int i = 0; i < 10; ++i) {
-        deposits.push_back(deposit_locked(savings, 10));
+        deposits.push_back(locked ? deposit_locked(savings, 10) : deposit(savings, 10));
     }
     const auto start = common::now();
     co_await common::gather(std::move(deposits));
@@ -103,8 +92,8 @@ awaitable<void> served_in_order()
     co_await common::gather(std::move(customers));
 }
 
-// Something to use it for: five requests find that the token has expired. The first of them fetches
-// a new one. The others wait for the lock, look again, and find that it has been done.
+// Something to use it for: five requests find no token. The first of them fetches one. The others
+// wait for the lock, look again, and find that it has been done.
 struct session {
     std::string token;
     int fetched = 0;
@@ -156,16 +145,13 @@ awaitable<void> a_lock_that_blocks()
 {
     common::section("A lock that blocks the thread");
     std::binary_semaphore lock(1);
-    std::vector<awaitable<void>> both;
-    both.push_back(hold_for_a_while(lock));
-    both.push_back(block_for_it(lock));
-    co_await common::gather(std::move(both));
+    co_await (hold_for_a_while(lock) && block_for_it(lock));
 }
 
 awaitable<void> bank()
 {
-    co_await ten_deposits_without_a_lock();
-    co_await ten_deposits_with_a_lock();
+    co_await ten_deposits(false);
+    co_await ten_deposits(true);
     co_await served_in_order();
     co_await fetched_once();
     co_await a_lock_that_blocks();

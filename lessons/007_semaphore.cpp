@@ -30,18 +30,18 @@ double seconds_since(common::time_point start)
     return std::chrono::duration<double>(common::now() - start).count();
 }
 
-// A server that counts how many it serves at once, and turns away whoever comes when it serves
-// three.
+// A server made for three at once. It counts how many it serves at the same time, and how many come
+// when it is full already; it serves these too.
 struct server {
     int busy = 0;
     int peak = 0;
-    int refused = 0;
+    int too_many = 0;
 };
 
 awaitable<void> download(server& files)
 {
     if (files.busy >= 3) {
-        ++files.refused;
+        ++files.too_many;
     }
     files.peak = std::max(files.peak, ++files.busy);
     co_await common::sleep_for(100ms);
@@ -64,7 +64,7 @@ awaitable<void> download_without_keeping(common::semaphore& slots, server& files
     co_await download(files);
 }
 
-// The time that ten downloads take, with as many permits.
+// The time that ten downloads take with `permits` permits.
 awaitable<double> time_for_ten(std::size_t permits)
 {
     common::semaphore slots(permits);
@@ -78,11 +78,14 @@ awaitable<double> time_for_ten(std::size_t permits)
     co_return seconds_since(start);
 }
 
-void report(const server& files, common::time_point start)
+// Runs the downloads and says how that went.
+awaitable<void> report(std::vector<awaitable<void>> downloads, const server& files)
 {
+    const auto start = common::now();
+    co_await common::gather(std::move(downloads));
     common::log(
-        "main", "10 downloads took {:.2f} s, peak {}, refused {}", seconds_since(start), files.peak,
-        files.refused);
+        "main", "10 downloads took {:.2f} s, peak {}, {} too many", seconds_since(start),
+        files.peak, files.too_many);
 }
 
 awaitable<void> all_at_once()
@@ -93,9 +96,7 @@ awaitable<void> all_at_once()
     for (int i = 0; i < 10; ++i) {
         downloads.push_back(download(files));
     }
-    const auto start = common::now();
-    co_await common::gather(std::move(downloads));
-    report(files, start);
+    co_await report(std::move(downloads), files);
 }
 
 awaitable<void> three_at_a_time()
@@ -107,9 +108,7 @@ awaitable<void> three_at_a_time()
     for (int i = 0; i < 10; ++i) {
         downloads.push_back(download_in_turn(slots, files));
     }
-    const auto start = common::now();
-    co_await common::gather(std::move(downloads));
-    report(files, start);
+    co_await report(std::move(downloads), files);
     common::log("main", "permits available: {}", slots.available());
 }
 
@@ -122,9 +121,7 @@ awaitable<void> a_permit_without_a_name()
     for (int i = 0; i < 10; ++i) {
         downloads.push_back(download_without_keeping(slots, files));
     }
-    const auto start = common::now();
-    co_await common::gather(std::move(downloads));
-    report(files, start);
+    co_await report(std::move(downloads), files);
 }
 
 // Each line is an experiment of its own. They run side by side, and the longest takes 1.00 s.

@@ -7,7 +7,6 @@
 // Read     docs/progression.md, lesson 008, beside this file
 
 #include "common/clock.hpp"
-#include "common/gather.hpp"
 #include "common/log.hpp"
 #include "common/queue.hpp"
 #include "common/run.hpp"
@@ -26,7 +25,6 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace asio = boost::asio;
@@ -121,9 +119,10 @@ awaitable<void> send_letter(channel& letters)
     letters.try_send(boost::system::error_code(), "letter");
 }
 
-// Pitfall: || waits for one of two, and drops the other's result. Here the letter comes in the
-// instant in which the wait ends. The channel has handed it over, the race is lost, and the letter
-// with it.
+// Pitfall: || waits until one of two has succeeded, cancels the other, and drops what that gives.
+// Here the letter comes in the instant in which the wait ends. The channel has handed it over, the
+// race is lost, and the letter with it. (|| takes awaitables, so the token is use_awaitable, and
+// not deferred.)
 awaitable<void> race_on_a_channel()
 {
     common::section("A channel's item, lost in a race");
@@ -143,8 +142,9 @@ awaitable<void> put_letter(common::queue<std::string>& letters)
     co_await letters.put("letter");
 }
 
-// The same race, with a queue and with_timeout. The letter stays in the queue until its getter
-// runs, so either the getter has it, or it is still there.
+// The same race, with a queue. with_timeout cancels what takes longer than the time given, and
+// throws timeout_error. The letter stays in the queue until its getter runs, so either the getter
+// has it, or it is still there.
 awaitable<void> race_on_a_queue()
 {
     common::section("A queue's item, still there");

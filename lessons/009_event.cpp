@@ -43,7 +43,8 @@ awaitable<void> wait_on_a_timer(asio::steady_timer& news, std::string who)
 awaitable<void> cancel_the_timer(asio::steady_timer& news)
 {
     co_await common::sleep_for(100ms);
-    common::log("herald", "wakes {} by cancelling the timer", news.cancel());
+    const auto woken = news.cancel();
+    common::log("herald", "cancels the timer, and wakes {}", woken);
 }
 
 awaitable<void> a_timer_as_an_event()
@@ -55,14 +56,15 @@ awaitable<void> a_timer_as_an_event()
         wait_on_a_timer(news, "Ada") && wait_on_a_timer(news, "Bob") && cancel_the_timer(news));
 }
 
-// Pitfall: a timer does not remember. Cancelled while nobody waits, it wakes nobody, and whoever
+// Pitfall: cancel() is not remembered. Called while nobody waits, it wakes nobody, and whoever
 // comes later waits for ever. with_timeout puts an end to it here.
 awaitable<void> a_signal_too_early()
 {
     common::section("A timer that is cancelled too early");
     const auto executor = co_await asio::this_coro::executor;
     asio::steady_timer news(executor, asio::steady_timer::time_point::max());
-    common::log("herald", "wakes {}", news.cancel());
+    const auto woken = news.cancel();
+    common::log("herald", "cancels the timer, and wakes {}", woken);
     const auto wait = [&news]() -> awaitable<void> { co_await news.async_wait(asio::deferred); };
     try {
         co_await common::with_timeout(100ms, wait());

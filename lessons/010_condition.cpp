@@ -85,13 +85,9 @@ awaitable<void> a_bounded_buffer()
     common::section("A bounded buffer");
     bounded_buffer buffer;
     std::vector<int> consumed;
-    std::vector<awaitable<void>> workers;
-    workers.push_back(produce(buffer, 1));
-    workers.push_back(produce(buffer, 6));
-    workers.push_back(consume(buffer, consumed, 3));
-    workers.push_back(consume(buffer, consumed, 3));
-    workers.push_back(consume(buffer, consumed, 4));
-    co_await common::gather(std::move(workers));
+    co_await (
+        produce(buffer, 1) && produce(buffer, 6) && consume(buffer, consumed, 3) &&
+        consume(buffer, consumed, 3) && consume(buffer, consumed, 4));
     std::sort(consumed.begin(), consumed.end());
     common::log(
         "buffer", "{}: each once, never more than {}", fmt::join(consumed, " "), buffer.peak());

@@ -13,15 +13,15 @@ support::transcript said()
 
 }  // namespace
 
-TEST_CASE("007: all at once, ten run at once, and the server refuses seven")
+TEST_CASE("007: all at once, ten run at once, seven more than the server is made for")
 {
-    CHECK(said().section("All at once").has("main: 10 downloads took 0.10 s, peak 10, refused 7"));
+    CHECK(said().section("All at once").has("main: 10 downloads took 0.10 s, peak 10, 7 too many"));
 }
 
-TEST_CASE("007: with three permits the peak is three, and ten take four rows")
+TEST_CASE("007: with three permits the peak is three, and ten take four rounds")
 {
     const auto three = said().section("Three at a time");
-    CHECK(three.has("main: 10 downloads took 0.40 s, peak 3, refused 0"));
+    CHECK(three.has("main: 10 downloads took 0.40 s, peak 3, 0 too many"));
     CHECK(three.has("main: permits available: 3"));
 }
 
@@ -29,10 +29,10 @@ TEST_CASE("007: a permit that nobody keeps limits nothing")
 {
     CHECK(said()
               .section("A permit that nobody keeps")
-              .has("main: 10 downloads took 0.10 s, peak 10, refused 7"));
+              .has("main: 10 downloads took 0.10 s, peak 10, 7 too many"));
 }
 
-TEST_CASE("007: the time is that of the rows, for 1, 2, 3, 5 and 10 permits")
+TEST_CASE("007: the time is that of the rounds, for 1, 2, 3, 5 and 10 permits")
 {
     const auto table = said().section("Permits and time");
     CHECK(table.has("table:  1 permits, 1.00 s"));

@@ -15,9 +15,9 @@ support::transcript said()
 
 TEST_CASE("009: a cancelled timer wakes those who wait, and is lost on those who do not yet")
 {
-    CHECK(said().section("A timer, cancelled").has("herald: wakes 2 by cancelling the timer"));
+    CHECK(said().section("A timer, cancelled").has("herald: cancels the timer, and wakes 2"));
     const auto early = said().section("A timer that is cancelled too early");
-    CHECK(early.has("herald: wakes 0"));
+    CHECK(early.has("herald: cancels the timer, and wakes 0"));
     CHECK(early.has("Ada: has waited in vain"));
 }
 

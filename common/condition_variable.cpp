@@ -1,6 +1,8 @@
 #include "common/condition_variable.hpp"
 
+#include <boost/asio/error.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <exception>
 #include <stdexcept>
@@ -20,7 +22,7 @@ class condition_variable::listener : public detail::wait_list::node {
 asio::awaitable<void> condition_variable::wait(mutex::guard& guard)
 {
     require_lock(guard);
-    auto& gate = *guard.pass_.holds();
+    const auto lock = guard.pass_.where();
 
     std::exception_ptr cancelled;
     try {
@@ -34,15 +36,18 @@ asio::awaitable<void> condition_variable::wait(mutex::guard& guard)
     }
 
     // Takes the lock, whatever happens. In a coroutine that has been cancelled every await throws,
-    // unless it is told not to.
-    if (!gate.try_enter()) {
+    // unless it is told not to. Only if the mutex has been destroyed, there is nothing to take.
+    if (lock->there == nullptr) {
+        throw boost::system::system_error(asio::error::operation_aborted);
+    }
+    if (!lock->there->try_enter()) {
         const bool throws = co_await asio::this_coro::throw_if_cancelled();
         co_await asio::this_coro::throw_if_cancelled(false);
-        auto turn = gate.async_enter_uncancelled();
+        auto turn = lock->there->async_enter_uncancelled();
         co_await std::move(turn);
         co_await asio::this_coro::throw_if_cancelled(throws);
     }
-    guard = mutex::guard(gate);
+    guard = mutex::guard(*lock->there);
     if (cancelled) {
         std::rethrow_exception(cancelled);
     }

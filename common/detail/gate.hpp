@@ -25,6 +25,13 @@ class gate {
 public:
     class pass;
 
+    // What is left of a gate for those who may outlive it.
+    struct anchor : boost::intrusive_ref_counter<anchor, boost::thread_unsafe_counter> {
+        explicit anchor(gate& there_) : there(&there_) {}
+
+        gate* there;  // null when the gate has been destroyed
+    };
+
     explicit gate(std::size_t free) : free_(free) {}
     ~gate();
     gate(const gate&) = delete;
@@ -66,13 +73,6 @@ public:
     }
 
 private:
-    // What passes know of the gate. It lives for as long as one of them does.
-    struct anchor : boost::intrusive_ref_counter<anchor, boost::thread_unsafe_counter> {
-        explicit anchor(gate& there_) : there(&there_) {}
-
-        gate* there;  // null when the gate has been destroyed
-    };
-
     class entrant : public wait_list::node {
         friend class gate;
 
@@ -114,6 +114,9 @@ public:
 
     // The gate to which it is given back, or null.
     gate* holds() const noexcept { return anchor_ ? anchor_->there : nullptr; }
+
+    // Survives both the pass and the gate. Null where the pass holds nothing.
+    boost::intrusive_ptr<anchor> where() const { return anchor_; }
 
     void give_back()
     {

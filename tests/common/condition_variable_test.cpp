@@ -369,3 +369,21 @@ TEST_CASE("condition_variable: the event loop may be destroyed with waiters in e
     loop.poll();
     CHECK(a.running());
 }
+
+TEST_CASE("condition_variable: one that dies with its mutex fails who has just been notified")
+{
+    auto room = std::make_unique<waiting_room>();
+    asio::io_context loop;
+    auto wait = [](mutex& lock, condition_variable& changed) -> awaitable<void> {
+        auto guard = co_await lock.lock();
+        co_await changed.wait(guard);
+    };
+    const started a(loop.get_executor(), wait(room->lock, room->changed));
+    const started b(loop.get_executor(), wait(room->lock, room->changed));
+    loop.poll();
+    room->changed.notify_one();
+    room.reset();
+    loop.poll();
+    CHECK(a.aborted());
+    CHECK(b.running());
+}

@@ -2,10 +2,12 @@
 
 #include "tests/common/started.hpp"
 
+#include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/strand.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
@@ -422,4 +424,31 @@ TEST_CASE("mutex: works through a strand, and on two event loops one after the o
     const auto guard = lock.try_lock();
     const started left(asio::make_strand(loop), lock.lock());
     loop.poll();
+}
+
+TEST_CASE("mutex: strands of one thread pool may each have their own")
+{
+    asio::thread_pool pool(4);
+    constexpr int strands = 20;
+    std::vector<std::unique_ptr<mutex>> locks;
+    std::vector<int> counts(strands);
+    auto work = [](mutex& lock, int& count) -> awaitable<void> {
+        for (int turn = 0; turn < 100; ++turn) {
+            const auto guard = co_await lock.lock();
+            const int before = count;
+            co_await common::yield();
+            count = before + 1;
+        }
+    };
+    for (auto& count : counts) {
+        locks.push_back(std::make_unique<mutex>());
+        const auto strand = asio::make_strand(pool);
+        for (int worker = 0; worker < 3; ++worker) {
+            asio::co_spawn(strand, work(*locks.back(), count), asio::detached);
+        }
+    }
+    pool.join();
+    for (const int count : counts) {
+        CHECK(count == 300);
+    }
 }

@@ -129,7 +129,7 @@ TEST_CASE("queue: an item that is there and room that is there cost no trip thro
 
 TEST_CASE("queue: a put into a full queue waits for room, so a fast producer keeps step")
 {
-    const std::size_t capacity = GENERATE(1, 2, 5);
+    const auto capacity = GENERATE(as<std::size_t>{}, 1, 2, 5);
     auto main = [&]() -> awaitable<void> {
         const auto executor = co_await asio::this_coro::executor;
         queue<int> numbers(capacity);
@@ -231,7 +231,7 @@ TEST_CASE("queue: putters are served in the order of coming, before any newcomer
 
 TEST_CASE("queue: several producers and consumers, each item once, each producer's in order")
 {
-    const std::size_t capacity = GENERATE(1, 3, 64);
+    const auto capacity = GENERATE(as<std::size_t>{}, 1, 3, 64);
     const int yields = GENERATE(0, 1);
     items got;
     auto main = [&]() -> awaitable<void> {

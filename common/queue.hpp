@@ -16,7 +16,8 @@
 // finish, and it is lost. So bound the wait with `with_timeout(1s, queue.get())`, which gives what
 // there is.
 //
-// Use a queue from one thread or one strand.
+// Use a queue from one thread or one strand, and keep it until those have run that `close` has
+// woken.
 
 #pragma once
 

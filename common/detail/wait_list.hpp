@@ -17,10 +17,11 @@
 // Neither runs the coroutine. It is queued with the event loop, and whoever has released it runs on
 // until it suspends itself.
 //
-// A line outlives nobody by rule. When the event loop is destroyed, the coroutines that wait are
-// destroyed with it, and leave the line. When the line is destroyed first, with the lock that it
-// belongs to, those who wait stay suspended, out of reach of everybody, and the event loop has
-// them: nothing resumes them, and they are destroyed when it is.
+// The line and the event loop can be destroyed in either order. When the event loop goes first, the
+// coroutines that wait are destroyed with it, and leave the line. When the line goes first, with
+// the lock that it belongs to, those who wait are kept by the event loop until it is destroyed:
+// nothing resumes them any more, not even a cancellation. Those who had been granted something
+// throw operation_aborted in place of it.
 
 #pragma once
 

@@ -229,6 +229,29 @@ TEST_CASE("queue: putters are served in the order of coming, before any newcomer
     tests::run(main);
 }
 
+TEST_CASE("queue: a newcomer does not put its item in front of one that was promised room")
+{
+    auto main = []() -> awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        queue<int> numbers(2);
+        co_await numbers.put(1);
+        co_await numbers.put(2);
+        const started first(executor, numbers.put(3));
+        items got;
+        got.push_back(*numbers.try_get());
+        got.push_back(*numbers.try_get());
+        CHECK_FALSE(numbers.full());
+        CHECK_FALSE(numbers.try_put(9));
+        const started newcomer(executor, numbers.put(4));
+        co_await tests::settle();
+        for (const int rest : drain(numbers)) {
+            got.push_back(rest);
+        }
+        CHECK(got == items{1, 2, 3, 4});
+    };
+    tests::run(main);
+}
+
 TEST_CASE("queue: several producers and consumers, each item once, each producer's in order")
 {
     const auto capacity = GENERATE(as<std::size_t>{}, 1, 3, 64);
@@ -473,6 +496,30 @@ TEST_CASE("queue: close with a putter that has been promised room neither loses 
         CHECK(left.size() == (putting.finished() ? 1 : 0));
         CHECK((putting.finished() || putting.failed_with<queue_closed>() || putting.aborted()));
         CHECK(drain(numbers).empty());
+    };
+    tests::run(main);
+}
+
+TEST_CASE("queue: after the close no getter waits for a putter that will fail")
+{
+    auto main = []() -> awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        queue<int> numbers(2);
+        items got;
+        auto close_between = [&]() -> awaitable<void> {
+            got.push_back(co_await numbers.get());  // makes room, and that is promised to 3
+            numbers.close();
+            got.push_back(co_await numbers.get());
+        };
+        const started a(executor, close_between());
+        const started b(executor, get_into(numbers, got));
+        co_await numbers.put(1);
+        co_await numbers.put(2);
+        const started putting(executor, numbers.put(3));
+        co_await tests::settle();
+        CHECK(a.failed_with<queue_closed>());
+        CHECK(putting.failed_with<queue_closed>());
+        CHECK(got == items{1, 2});
     };
     tests::run(main);
 }

@@ -219,6 +219,31 @@ TEST_CASE("with_timeout: a cancellation from outside stays a cancellation")
     tests::run(main);
 }
 
+TEST_CASE(
+    "with_timeout: cancelled from outside in the instant of the limit, whoever is first counts")
+{
+    const bool cancel_first = GENERATE(true, false);
+    auto main = [&]() -> awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        std::optional<started> waiting;
+        auto cancel_later = [&]() -> awaitable<void> {
+            co_await common::sleep_for(1s);
+            waiting->cancel();
+        };
+        if (cancel_first) {
+            const started cancelling(executor, cancel_later());
+            waiting.emplace(executor, with_timeout(1s, common::sleep_for(2s)));
+        } else {
+            waiting.emplace(executor, with_timeout(1s, common::sleep_for(2s)));
+            const started cancelling(executor, cancel_later());
+        }
+        co_await common::sleep_for(2s);
+        CHECK(waiting->aborted() == cancel_first);
+        CHECK(waiting->failed_with<timeout_error>() == !cancel_first);
+    };
+    tests::run(main);
+}
+
 TEST_CASE("with_timeout: once it has expired, a cancellation from outside changes nothing")
 {
     auto main = []() -> awaitable<void> {

@@ -122,9 +122,10 @@ void run_clock::drive(asio::io_context& context)
         if (context.stopped()) {
             return;  // no work is left
         }
-        if (real_work_ > 0 || sleepers_.empty()) {
+        const auto patience = patiences_.empty() ? duration::zero() : *patiences_.rbegin();
+        if (sleepers_.empty() || patience == duration::max()) {
             context.run_one();  // blocks until something happens outside
-        } else {
+        } else if (patience <= duration::zero() || context.run_one_for(patience) == 0) {
             wake_earliest();
         }
     }
@@ -219,17 +220,19 @@ asio::awaitable<void> yield()
     co_await asio::post(asio::deferred);
 }
 
-real_work::real_work() : clock_(detail::run_clock::current())
+real_work::real_work() : real_work(duration::max()) {}
+
+real_work::real_work(duration patience) : clock_(detail::run_clock::current()), patience_(patience)
 {
     if (clock_ != nullptr) {
-        clock_->begin_real_work();
+        clock_->begin_real_work(patience_);
     }
 }
 
 real_work::~real_work()
 {
     if (clock_ != nullptr) {
-        clock_->end_real_work();
+        clock_->end_real_work(patience_);
     }
 }
 

@@ -10,8 +10,9 @@
 // Only what is built on `sleep_for` and `sleep_until` is virtual. A raw `steady_timer` still waits
 // for real. So does anything outside the program: a thread pool's job, a child process, a file.
 // Keep a `real_work` object for as long as one of these is under way, and virtual time stands still
-// until it has ended. And since time moves only when nothing is ready, a loop that yields until the
-// clock says so never ends: sleep instead.
+// until it has ended. Where nobody can tell how long that is, as with a socket whose other side may
+// stay silent for good, give it a patience. And since time moves only when nothing is ready, a loop
+// that yields until the clock says so never ends: sleep instead.
 
 #pragma once
 
@@ -66,16 +67,21 @@ boost::asio::awaitable<void> sleep_until(time_point deadline);
 boost::asio::awaitable<void> yield();
 
 // While one lives, virtual time stands still, and the run blocks for real until something happens.
+// With a patience it blocks for that long, in real time, and if nothing has happened by then, time
+// moves on to the next sleeper. Of several the one with the most patience counts.
+//
 // Make it inside a run, and destroy it on the run's thread. On the steady clock it does nothing.
 class real_work {
 public:
     real_work();
+    explicit real_work(duration patience);
     ~real_work();
     real_work(const real_work&) = delete;
     real_work& operator=(const real_work&) = delete;
 
 private:
     detail::run_clock* clock_;  // null where there is no virtual time to hold back
+    duration patience_;
 };
 
 }  // namespace common

@@ -10,7 +10,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/intrusive/set.hpp>
 
-#include <cstddef>
+#include <set>
 
 namespace common::detail {
 
@@ -40,8 +40,8 @@ public:
     // Runs the context's work to its end, and moves virtual time on whenever nothing is ready.
     void drive(boost::asio::io_context& context);
 
-    void begin_real_work() noexcept { ++real_work_; }
-    void end_real_work() noexcept { --real_work_; }
+    void begin_real_work(duration patience) { patiences_.insert(patience); }
+    void end_real_work(duration patience) { patiences_.erase(patiences_.find(patience)); }
 
 private:
     class sleeper : public waiter, public boost::intrusive::set_base_hook<> {
@@ -65,7 +65,7 @@ private:
     run_clock* const outer_;         // current before this one
     const bool speaks_for_program_;  // threads outside a run read this clock
     time_point virtual_now_;
-    std::size_t real_work_ = 0;  // the clock does not move while this is not zero
+    std::multiset<duration> patiences_;  // one for each real_work that lives
 
     // In the order in which they are to wake; equals in the order in which they went to sleep.
     boost::intrusive::multiset<sleeper, boost::intrusive::constant_time_size<false>> sleepers_;

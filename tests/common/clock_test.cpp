@@ -639,6 +639,41 @@ TEST_CASE("virtual time waits for the last of several pieces of real work")
     tests::run_virtually(main());
 }
 
+TEST_CASE("virtual time waits for real work that ends within its patience")
+{
+    const auto main = []() -> awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        side_task sleeper(executor, common::sleep_for(1h));
+        asio::thread_pool pool(1);
+        {
+            const common::real_work hold(10min);
+            const common::real_work less(1ms);  // the most patient one counts
+            auto job = asio::co_spawn(pool, block_for(20ms), asio::deferred);
+            co_await std::move(job);
+            CHECK(common::elapsed() == 0s);
+            CHECK_FALSE(sleeper.ended());
+        }
+        co_await common::sleep_for(2h);
+        CHECK(sleeper.ended_at() == 1h);
+    };
+    tests::run_virtually(main());
+}
+
+TEST_CASE("virtual time moves on when nothing happens within the patience of real work")
+{
+    const auto main = []() -> awaitable<void> {
+        const common::real_work hold(20ms);
+        const auto start = steady::now();
+        co_await common::sleep_for(1h);
+        CHECK(steady::now() - start >= 20ms);
+        CHECK(common::elapsed() == 1h);
+        co_await common::sleep_for(1h);
+        CHECK(steady::now() - start >= 40ms);
+        CHECK(common::elapsed() == 2h);
+    };
+    tests::run_virtually(main());
+}
+
 TEST_CASE("real work holds its own run only, and nothing outside a run or on the steady clock")
 {
     const common::real_work outside;

@@ -192,6 +192,11 @@ duration elapsed()
     return now() - program.start.load();
 }
 
+double seconds_since(time_point start)
+{
+    return std::chrono::duration<double>(now() - start).count();
+}
+
 asio::awaitable<void> sleep_until(time_point deadline)
 {
     const auto executor = co_await asio::this_coro::executor;

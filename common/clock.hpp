@@ -51,6 +51,9 @@ time_point now();
 // The time since that run began; without a run, since the program began.
 duration elapsed();
 
+// The seconds from `start` to now, for output.
+double seconds_since(time_point start);
+
 // Suspends the calling coroutine for `pause`, or until `deadline`, by the run's clock. A pause of
 // zero or less still lets the coroutines run that are ready. Sleepers due at the same instant wake
 // in the order in which they went to sleep. On a plain io_context, which has no `run`, the clock is

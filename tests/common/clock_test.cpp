@@ -596,6 +596,17 @@ TEST_CASE("a coroutine that is cancelled while it yields goes on to its next awa
     CHECK(notes == trace{"yielded"});
 }
 
+TEST_CASE("seconds_since measures by the clock of the run")
+{
+    const auto main = []() -> awaitable<void> {
+        const auto start = common::now();
+        co_await common::sleep_for(1500ms);
+        CHECK(common::seconds_since(start) == 1.5);
+        CHECK(common::seconds_since(common::now()) == 0.0);
+    };
+    tests::run_virtually(main());
+}
+
 TEST_CASE("virtual time waits while there is real work")
 {
     const auto main = []() -> awaitable<void> {

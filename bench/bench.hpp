@@ -58,15 +58,22 @@ std::vector<boost::asio::awaitable<void>> copies(std::size_t count, Make make)
     return made;
 }
 
-// Coroutines that return at once. They stand in a file of their own, as the library's do, so that
-// the compiler cannot look into them.
+// Runs them side by side to their end.
+boost::asio::awaitable<void> together(std::vector<boost::asio::awaitable<void>> coroutines);
+
+// A coroutine that returns at once. It stands in a file of its own, as the library's do, so that
+// the compiler cannot look into it.
 boost::asio::awaitable<void> nothing();
-boost::asio::awaitable<int> number();
+
+// What a coroutine does with a thing that it has got: nothing, or one turn of the loop.
+enum class inside { nothing, a_yield };
 
 // One for each file of measurements; each adds what is in it.
+void add_alone();
 void add_floors();
 void add_locks();
 void add_queues();
+void add_channels();
 void add_signals();
 void add_children();
 void add_sleeps();

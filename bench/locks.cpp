@@ -4,7 +4,6 @@
 #include "bench.hpp"
 
 #include "common/clock.hpp"
-#include "common/gather.hpp"
 #include "common/mutex.hpp"
 #include "common/semaphore.hpp"
 
@@ -23,28 +22,9 @@ namespace bench {
 
 namespace {
 
-enum class inside { nothing, a_yield };
-
 using channel = asio::experimental::channel<void(boost::system::error_code)>;
 
 // --- alone
-// ----------------------------------------------------------------------------------------
-
-awaitable<void> lock_free(rounds& left, std::size_t)
-{
-    common::mutex mutex;
-    while (left.next()) {
-        const auto guard = co_await mutex.lock();
-    }
-}
-
-awaitable<void> acquire_free(rounds& left, std::size_t)
-{
-    common::semaphore slots(3);
-    while (left.next()) {
-        const auto permit = co_await slots.acquire();
-    }
-}
 
 template <std::size_t Permits>
 awaitable<void> channel_free(rounds& left, std::size_t)
@@ -57,7 +37,6 @@ awaitable<void> channel_free(rounds& left, std::size_t)
 }
 
 // --- in line
-// --------------------------------------------------------------------------------------
 //
 // All coroutines stand in line before the first operation, so that each is a hand-off, also where
 // nothing is awaited inside.
@@ -87,7 +66,7 @@ awaitable<void> lock_contended(rounds& left, std::size_t coroutines)
     auto guard = co_await mutex.lock();
     auto all = copies(coroutines, [&] { return use_mutex<Inside>(left, mutex); });
     all.push_back(unlock(guard));
-    co_await common::gather(std::move(all));
+    co_await together(std::move(all));
 }
 
 template <inside Inside>
@@ -120,7 +99,7 @@ awaitable<void> acquire_contended(rounds& left, std::size_t coroutines)
     common::semaphore slots(0);
     auto all = copies(coroutines, [&] { return use_semaphore<Inside>(left, slots); });
     all.push_back(release(slots, permits_for(coroutines)));
-    co_await common::gather(std::move(all));
+    co_await together(std::move(all));
 }
 
 template <inside Inside>
@@ -153,7 +132,7 @@ awaitable<void> channel_contended(rounds& left, std::size_t coroutines, std::siz
     }
     auto all = copies(coroutines, [&] { return use_channel<Inside>(left, slots); });
     all.push_back(empty(slots, permits));
-    co_await common::gather(std::move(all));
+    co_await together(std::move(all));
 }
 
 template <inside Inside>
@@ -172,7 +151,6 @@ awaitable<void> channel_as_semaphore(rounds& left, std::size_t coroutines)
 
 void add_locks()
 {
-    add("common: mutex, free", lock_free);
     add("asio: mutex, free", channel_free<1>);
     for (const std::size_t coroutines : {2U, 10U, 1000U}) {
         const auto row = fmt::format("mutex, {}", coroutines);
@@ -182,7 +160,6 @@ void add_locks()
         add("asio: " + row + ", yield", channel_as_mutex<inside::a_yield>, coroutines);
     }
 
-    add("common: semaphore, free", acquire_free);
     add("asio: semaphore, free", channel_free<3>);
     for (const std::size_t coroutines : {2U, 10U, 1000U}) {
         const auto row = fmt::format("semaphore, {}", coroutines);

@@ -13,6 +13,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -68,10 +69,17 @@ boost::asio::awaitable<void> nothing();
 // What a coroutine does with a thing that it has got: nothing, or one turn of the loop.
 enum class inside { nothing, a_yield };
 
+// Of the semaphores that are contended for: three, or one for two coroutines.
+inline std::size_t permits_for(std::size_t coroutines)
+{
+    return std::min<std::size_t>(3, coroutines - 1);
+}
+
 // One for each file of measurements; each adds what is in it.
 void add_alone();
 void add_floors();
 void add_locks();
+void add_channels_as_locks();
 void add_queues();
 void add_channels();
 void add_signals();

@@ -34,6 +34,7 @@ int main(int argc, char** argv)
     bench::add_alone();
     bench::add_floors();
     bench::add_locks();
+    bench::add_channels_as_locks();
     bench::add_queues();
     bench::add_channels();
     bench::add_signals();

@@ -27,6 +27,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -594,13 +595,15 @@ TEST_CASE("process: cancelling whoever waits leaves no child, whatever it waits 
     });
 }
 
-// After each turn of the event loop in the life of a child that is fed, read and waited for.
+// After each turn of the event loop in the life of a child that is fed, read and waited for; and at
+// last, not at all.
 TEST_CASE("process: cancelled at any moment, it leaves no child and no descriptor")
 {
     const leaves_nothing after;
     int finished = 0;
     int aborted = 0;
-    for (int turns = 0; turns < 150; ++turns) {
+    for (int round = 0; round <= 100; ++round) {
+        const int turns = round < 100 ? round : std::numeric_limits<int>::max();
         run([&]() -> awaitable<void> {
             co_await run_process(common::command("true"));  // what the loop needs is open now
             const auto open = descriptors();
@@ -623,7 +626,7 @@ TEST_CASE("process: cancelled at any moment, it leaves no child and no descripto
         });
     }
     CHECK(aborted > 0);
-    CHECK(finished > 0);
+    CHECK(finished >= 1);
 }
 
 TEST_CASE("process: a second cancellation neither shortens the grace nor loses the child")

@@ -1,7 +1,7 @@
 # How Asio waits for sockets is chosen when it is compiled. The library `common` has what Asio chooses by
 # itself, which is epoll on Linux. This adds common_select and, where liburing is, common_io_uring.
 # `back_ends` lists the libraries that there are.
-option(BACK_ENDS "Build what is built once for each of Asio's back ends on select and io_uring, too" ON)
+option(BACK_ENDS "Build what is tested on other builds of Asio, too: select, io_uring, handler tracking" ON)
 
 set(back_ends common)
 if(BACK_ENDS)

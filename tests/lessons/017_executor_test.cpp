@@ -28,6 +28,7 @@
 
 #include <atomic>
 #include <future>
+#include <memory>
 #include <stdexcept>
 #include <type_traits>
 #include <vector>
@@ -56,6 +57,19 @@ asio::any_io_executor on(asio::io_context& loop, int priority)
 awaitable<void> sleep_long()
 {
     co_await common::sleep_for(1h);
+}
+
+// Posts work that never runs, and posts again from its destructor, a few times.
+void hand_on(
+    const asio::any_io_executor& executor, std::shared_ptr<asio::ip::tcp::socket> socket, int times)
+{
+    auto once_more = [executor, socket, times](const void*) {
+        if (times > 0) {
+            hand_on(executor, socket, times - 1);
+        }
+    };
+    std::shared_ptr<const void> last(nullptr, std::move(once_more));
+    asio::post(executor, [last = std::move(last)] { FAIL("nobody runs the loop"); });
 }
 
 awaitable<void> yield_for_ever()
@@ -201,6 +215,14 @@ TEST_CASE("017: the loop is destroyed with suspended, ready and unstarted corout
             CHECK(loop.run_one() == 1);
         }
     }
+}
+
+// Asio shuts its services down, and destroys them after that. What is put into the queue in between
+// would stay there for good, and AddressSanitizer would tell of a leak.
+TEST_CASE("017: what comes into the queue after its shutdown is destroyed at once")
+{
+    asio::io_context loop;
+    hand_on(on(loop, low), std::make_shared<asio::ip::tcp::socket>(loop), 5);
 }
 
 TEST_CASE("017: several threads spawn, and several run the loop")

@@ -13,6 +13,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -58,15 +59,29 @@ std::vector<boost::asio::awaitable<void>> copies(std::size_t count, Make make)
     return made;
 }
 
-// Coroutines that return at once. They stand in a file of their own, as the library's do, so that
-// the compiler cannot look into them.
+// Runs them side by side to their end.
+boost::asio::awaitable<void> together(std::vector<boost::asio::awaitable<void>> coroutines);
+
+// A coroutine that returns at once. It stands in a file of its own, as the library's do, so that
+// the compiler cannot look into it.
 boost::asio::awaitable<void> nothing();
-boost::asio::awaitable<int> number();
+
+// What a coroutine does with a thing that it has got: nothing, or one turn of the loop.
+enum class inside { nothing, a_yield };
+
+// Of the semaphores that are contended for: three, or one for two coroutines.
+inline std::size_t permits_for(std::size_t coroutines)
+{
+    return std::min<std::size_t>(3, coroutines - 1);
+}
 
 // One for each file of measurements; each adds what is in it.
+void add_alone();
 void add_floors();
 void add_locks();
+void add_channels_as_locks();
 void add_queues();
+void add_channels();
 void add_signals();
 void add_children();
 void add_sleeps();

@@ -1,9 +1,8 @@
-// The floors: what no coroutine library on Asio can do without.
+// The round trip through the event loop, which nothing that waits can do without.
 
 #include "bench.hpp"
 
 #include "common/clock.hpp"
-#include "common/gather.hpp"
 
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/post.hpp>
@@ -17,13 +16,6 @@ namespace bench {
 
 namespace {
 
-awaitable<void> await_nothing(rounds& left, std::size_t)
-{
-    while (left.next()) {
-        co_await nothing();
-    }
-}
-
 // The round trip: out of the coroutine, through the event loop's queue, and back.
 awaitable<void> post(rounds& left)
 {
@@ -35,7 +27,7 @@ awaitable<void> post(rounds& left)
 awaitable<void> post_many(rounds& left, std::size_t coroutines)
 {
     auto all = copies(coroutines, [&left] { return post(left); });
-    co_await common::gather(std::move(all));
+    co_await together(std::move(all));
 }
 
 awaitable<void> yield(rounds& left)
@@ -48,14 +40,13 @@ awaitable<void> yield(rounds& left)
 awaitable<void> yield_many(rounds& left, std::size_t coroutines)
 {
     auto all = copies(coroutines, [&left] { return yield(left); });
-    co_await common::gather(std::move(all));
+    co_await together(std::move(all));
 }
 
 }  // namespace
 
 void add_floors()
 {
-    add("floor: await an empty coroutine", await_nothing);
     for (const std::size_t coroutines : {1U, 2U, 10U, 1000U}) {
         const auto row = fmt::format("yield, {}", coroutines);
         add("common: " + row, yield_many, coroutines);

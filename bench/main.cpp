@@ -2,7 +2,10 @@
 
 #include "bench.hpp"
 
+#include "common/gather.hpp"
 #include "common/run.hpp"
+
+#include <utility>
 
 namespace bench {
 
@@ -15,6 +18,11 @@ void add(const std::string& name, body measured, std::size_t coroutines, common:
         });
 }
 
+boost::asio::awaitable<void> together(std::vector<boost::asio::awaitable<void>> coroutines)
+{
+    co_await common::gather(std::move(coroutines));
+}
+
 }  // namespace bench
 
 int main(int argc, char** argv)
@@ -23,9 +31,12 @@ int main(int argc, char** argv)
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
         return 2;
     }
+    bench::add_alone();
     bench::add_floors();
     bench::add_locks();
+    bench::add_channels_as_locks();
     bench::add_queues();
+    bench::add_channels();
     bench::add_signals();
     bench::add_children();
     bench::add_sleeps();

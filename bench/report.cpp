@@ -29,7 +29,6 @@ namespace json = boost::json;
 namespace {
 
 // --- what was measured
-// ------------------------------------------------------------------------------
 
 // Nanoseconds of processor time for an operation, or bytes.
 struct figure {
@@ -148,7 +147,6 @@ results read_results(const std::string& path, const std::string& asyncio_path)
 }
 
 // --- what is aimed at
-// -------------------------------------------------------------------------------
 
 struct target {
     std::string text;
@@ -212,7 +210,6 @@ std::vector<target> targets(const results& all)
 }
 
 // --- the table
-// --------------------------------------------------------------------------------------
 
 std::string cell(const std::optional<figure>& measured)
 {
@@ -257,7 +254,6 @@ void print_targets(const std::vector<target>& aims)
 }
 
 // --- the files
-// --------------------------------------------------------------------------------------
 
 std::ofstream create(const std::string& path)
 {

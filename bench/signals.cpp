@@ -7,7 +7,6 @@
 #include "common/clock.hpp"
 #include "common/condition_variable.hpp"
 #include "common/event.hpp"
-#include "common/gather.hpp"
 #include "common/mutex.hpp"
 
 #include <boost/asio/as_tuple.hpp>
@@ -25,19 +24,7 @@ namespace bench {
 
 namespace {
 
-enum class inside { nothing, a_yield };
-
 // --- event: one sets it, the others wait; counted is each that is woken
-// ------------------------------
-
-awaitable<void> wait_set(rounds& left, std::size_t)
-{
-    common::event news;
-    news.set();
-    while (left.next()) {
-        co_await news.wait();
-    }
-}
 
 template <inside Inside>
 awaitable<void> wait_for_event(rounds& left, common::event& news)
@@ -71,7 +58,7 @@ awaitable<void> event(rounds& left, std::size_t coroutines)
     common::event news;
     auto all = copies(coroutines - 1, [&] { return wait_for_event<Inside>(left, news); });
     all.push_back(set_event<Inside>(left, coroutines - 1, news));
-    co_await common::gather(std::move(all));
+    co_await together(std::move(all));
 }
 
 template <inside Inside>
@@ -105,11 +92,10 @@ awaitable<void> timer_as_event(rounds& left, std::size_t coroutines)
         co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
     auto all = copies(coroutines - 1, [&] { return wait_for_timer<Inside>(left, news); });
     all.push_back(cancel_timer<Inside>(left, coroutines - 1, news));
-    co_await common::gather(std::move(all));
+    co_await together(std::move(all));
 }
 
 // --- condition: one notifies, the others wait with the lock; counted is each that is woken
-// -----------
 
 awaitable<void> notify_nobody(rounds& left, std::size_t)
 {
@@ -165,7 +151,7 @@ awaitable<void> condition_one(rounds& left, std::size_t coroutines)
     auto all =
         copies(coroutines - 1, [&] { return wait_for_change<Inside>(left, mutex, changed); });
     all.push_back(notify_one<Inside>(left, changed));
-    co_await common::gather(std::move(all));
+    co_await together(std::move(all));
 }
 
 awaitable<void> condition_all(rounds& left, std::size_t coroutines)
@@ -175,7 +161,7 @@ awaitable<void> condition_all(rounds& left, std::size_t coroutines)
     auto all = copies(
         coroutines - 1, [&] { return wait_for_change<inside::nothing>(left, mutex, changed); });
     all.push_back(notify_all<inside::nothing>(left, coroutines - 1, changed));
-    co_await common::gather(std::move(all));
+    co_await together(std::move(all));
 }
 
 template <inside Inside>
@@ -198,11 +184,10 @@ awaitable<void> timer_as_condition(rounds& left, std::size_t coroutines)
         co_await asio::this_coro::executor, asio::steady_timer::time_point::max());
     auto all = copies(coroutines - 1, [&] { return wait_for_timer<Inside>(left, changed); });
     all.push_back(cancel_one<Inside>(left, changed));
-    co_await common::gather(std::move(all));
+    co_await together(std::move(all));
 }
 
 // --- barrier: all meet again and again; counted is each arrival
-// --------------------------------------
 
 template <inside Inside>
 awaitable<void> meet(rounds& left, common::barrier& meeting)
@@ -224,7 +209,7 @@ awaitable<void> barrier(rounds& left, std::size_t coroutines)
 {
     common::barrier meeting(coroutines);
     auto all = copies(coroutines, [&] { return meet<Inside>(left, meeting); });
-    co_await common::gather(std::move(all));
+    co_await together(std::move(all));
 }
 
 template <inside Inside>
@@ -253,14 +238,13 @@ awaitable<void> timer_as_barrier(rounds& left, std::size_t coroutines)
     std::size_t arrived = 0;
     auto all = copies(
         coroutines, [&] { return meet_at_timer<Inside>(left, meeting, arrived, coroutines); });
-    co_await common::gather(std::move(all));
+    co_await together(std::move(all));
 }
 
 }  // namespace
 
 void add_signals()
 {
-    add("common: event, set", wait_set);
     for (const std::size_t coroutines : {2U, 10U, 1000U}) {
         const auto row = fmt::format("event, {}", coroutines);
         add("common: " + row, event<inside::nothing>, coroutines);

@@ -3,7 +3,6 @@
 #include "bench.hpp"
 
 #include "common/clock.hpp"
-#include "common/gather.hpp"
 
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -50,7 +49,7 @@ awaitable<void> sleep_many(rounds& left, std::size_t coroutines)
         length = length > 100 * pause(Nanoseconds) ? pause(Nanoseconds + 1) : length;
         return Sleep(left, length);
     });
-    co_await common::gather(std::move(all));
+    co_await together(std::move(all));
 }
 
 }  // namespace

@@ -2,11 +2,14 @@
 
 #include "common/detail/run_clock.hpp"
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/deferred.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/execution/context.hpp>
 #include <boost/asio/query.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <fmt/format.h>
 
@@ -23,6 +26,7 @@ namespace common {
 
 namespace {
 
+using detail::error_code;
 using steady = std::chrono::steady_clock;
 
 thread_local detail::run_clock* current_clock = nullptr;
@@ -91,14 +95,33 @@ time_point run_clock::now() const noexcept
     return is_virtual() ? virtual_now_ : steady::now();
 }
 
-// Defined before its only use, in this file, which is where its return type is deduced.
+// Defined before its only uses, in this file, which is where its return type is deduced.
 auto run_clock::async_sleep_until(time_point deadline)
 {
-    return async_wait_as<sleeper>([this, deadline](sleeper& waiting) {
-        waiting.clock_ = this;
-        waiting.deadline_ = deadline;
-        sleepers_.insert(waiting);
-    });
+    return async_wait_as<sleeper>(
+        [this, deadline](sleeper& waiting) { fall_asleep(waiting, deadline); });
+}
+
+auto run_clock::async_sleep_for(duration pause)
+{
+    return async_sleep_until(later_by(now(), pause));
+}
+
+void run_clock::fall_asleep(sleeper& waiting, time_point deadline)
+{
+    waiting.clock_ = this;
+    waiting.deadline_ = deadline;
+    sleepers_.insert(waiting);
+    if (is_virtual()) {
+        return;
+    }
+    // Who is due already needs no alarm, but does not overtake others who are due.
+    const auto time = now();
+    if (deadline <= time) {
+        wake_due(time);
+    } else {
+        set_alarm();
+    }
 }
 
 void run_clock::sleeper::cancelled()
@@ -112,43 +135,81 @@ void run_clock::sleeper::cancelled()
 
 void run_clock::drive(asio::io_context& context)
 {
-    if (!is_virtual()) {
-        context.run();
-        return;
-    }
-
     while (true) {
         context.poll();
         if (context.stopped()) {
             return;  // no work is left
         }
+        // Nothing is ready.
+        if (!is_virtual()) {
+            if (sleepers_.empty()) {
+                drop_alarm();
+            }
+            context.run_one();
+            continue;
+        }
         const auto patience = patiences_.empty() ? duration::zero() : *patiences_.rbegin();
         if (sleepers_.empty() || patience == duration::max()) {
             context.run_one();  // blocks until something happens outside
         } else if (patience <= duration::zero() || context.run_one_for(patience) == 0) {
-            wake_earliest();
+            jump_to_earliest();
         }
     }
 }
 
-void run_clock::wake_earliest()
+void run_clock::jump_to_earliest()
 {
     // Whoever went to sleep until an instant that has passed is due now: time does not go back.
-    const auto due = std::max(virtual_now_, sleepers_.begin()->deadline_);
-    virtual_now_ = due;
+    virtual_now_ = std::max(virtual_now_, sleepers_.begin()->deadline_);
     if (speaks_for_program_) {
-        program.virtual_now = due;
+        program.virtual_now = virtual_now_;
     }
-    while (!sleepers_.empty() && sleepers_.begin()->deadline_ <= due) {
+    wake_due(virtual_now_);
+}
+
+void run_clock::wake_due(time_point time)
+{
+    while (!sleepers_.empty() && sleepers_.begin()->deadline_ <= time) {
         auto& first = *sleepers_.begin();
         sleepers_.erase(sleepers_.begin());
         first.resume();
     }
 }
 
+void run_clock::set_alarm()
+{
+    const auto earliest = sleepers_.begin()->deadline_;
+    if (alarm_is_set_ && alarm_->expiry() <= earliest) {
+        return;
+    }
+    if (!alarm_) {
+        alarm_.emplace(static_cast<asio::io_context&>(context()));
+    }
+    alarm_is_set_ = true;
+    alarm_->expires_at(earliest);  // cancels the wait for a later time
+    alarm_->async_wait([this](error_code error) {
+        if (error) {
+            return;
+        }
+        alarm_is_set_ = false;
+        wake_due(now());
+        if (!sleepers_.empty()) {
+            set_alarm();
+        }
+    });
+}
+
+void run_clock::drop_alarm()
+{
+    if (std::exchange(alarm_is_set_, false)) {
+        alarm_->cancel();
+    }
+}
+
 void run_clock::shutdown() noexcept
 {
     sleepers_.clear_and_dispose([](sleeper* asleep) { asleep->destroy(); });
+    alarm_.reset();  // the service of Asio's timers may go before this one
 }
 
 }  // namespace detail
@@ -192,32 +253,74 @@ duration elapsed()
     return now() - program.start.load();
 }
 
+double seconds_since(time_point start)
+{
+    return std::chrono::duration<double>(now() - start).count();
+}
+
+namespace {
+
+// A sleep in a thread outside the run, or on another io_context inside it. That is on the steady
+// clock, also where now() gives the time of a run.
+asio::awaitable<error_code> sleep_outside(time_point deadline)
+{
+    asio::steady_timer timer(co_await asio::this_coro::executor, deadline);
+    const auto [error] = co_await timer.async_wait(asio::as_tuple(asio::deferred));
+    co_return error;
+}
+
+void throw_if(error_code error)
+{
+    if (error) {
+        throw boost::system::system_error(error);
+    }
+}
+
+}  // namespace
+
 asio::awaitable<void> sleep_until(time_point deadline)
 {
-    const auto executor = co_await asio::this_coro::executor;
-    auto* const clock = detail::run_clock::of(executor);
-    if (clock != nullptr && clock->is_virtual()) {
+    if (auto* const clock = detail::run_clock::of(co_await asio::this_coro::executor)) {
         auto wait = clock->async_sleep_until(deadline);
         co_await std::move(wait);
     } else {
-        asio::steady_timer timer(executor, deadline);
-        co_await timer.async_wait(asio::deferred);
+        throw_if(co_await sleep_outside(deadline));
     }
 }
 
 asio::awaitable<void> sleep_for(duration pause)
 {
-    // From the time on the clock that the sleep will be on. A thread outside the run, or another
-    // io_context inside it, is on the steady clock, and now() gives it the run's.
-    const auto executor = co_await asio::this_coro::executor;
-    const auto* const clock = detail::run_clock::of(executor);
-    const auto from = clock != nullptr ? clock->now() : steady::now();
-    co_await sleep_until(later_by(from, pause));
+    if (auto* const clock = detail::run_clock::of(co_await asio::this_coro::executor)) {
+        auto wait = clock->async_sleep_for(pause);
+        co_await std::move(wait);
+    } else {
+        throw_if(co_await sleep_outside(later_by(steady::now(), pause)));
+    }
 }
+
+asio::awaitable<bool> detail::try_sleep_for(duration pause)
+{
+    if (auto* const clock = run_clock::of(co_await asio::this_coro::executor)) {
+        auto wait = clock->async_sleep_for(pause)(asio::as_tuple(asio::deferred));
+        const auto [error] = co_await std::move(wait);
+        co_return !error;
+    }
+    co_return !co_await sleep_outside(later_by(steady::now(), pause));
+}
+
+namespace {
+
+// Is ready as soon as it waits.
+class turn : public detail::waiter {
+    void cancelled() final {}
+};
+
+}  // namespace
 
 asio::awaitable<void> yield()
 {
-    co_await asio::post(asio::deferred);
+    auto next = detail::async_wait_as<turn>([](turn& waiting) { waiting.resume(); });
+    co_await std::move(next);
 }
 
 real_work::real_work() : real_work(duration::max()) {}

@@ -1,11 +1,11 @@
 // Time: the clock, sleeping, and simulated time for tests.
 //
-// A lesson sleeps with `sleep_for` and reads the time with `now` or `elapsed`. On the steady clock
-// these are what Asio's `steady_timer` and `std::chrono::steady_clock` give. On virtual time
-// nothing waits: `run` keeps its sleepers in a queue ordered by time, and when no handler is ready
-// to run it sets the clock to the earliest of them and wakes it. Ten seconds of sleep cost
-// microseconds, and the order of events depends on nothing but the program. tokio calls this paused
-// time with auto-advance.
+// A lesson sleeps with `sleep_for` and reads the time with `now` or `elapsed`. `run` keeps those
+// who sleep in a queue ordered by time. On the steady clock, which is `std::chrono::steady_clock`,
+// one of Asio's timers wakes them when they are due. On virtual time nothing waits: when no handler
+// is ready to run, `run` sets the clock to the earliest of them and wakes it. Ten seconds of sleep
+// cost microseconds, and the order of events depends on nothing but the program. tokio calls this
+// paused time with auto-advance.
 //
 // Only what is built on `sleep_for` and `sleep_until` is virtual. A raw `steady_timer` still waits
 // for real. So does anything outside the program: a thread pool's job, a child process, a file.
@@ -51,6 +51,9 @@ time_point now();
 // The time since that run began; without a run, since the program began.
 duration elapsed();
 
+// The seconds from `start` to now, for output.
+double seconds_since(time_point start);
+
 // Suspends the calling coroutine for `pause`, or until `deadline`, by the run's clock. A pause of
 // zero or less still lets the coroutines run that are ready. Sleepers due at the same instant wake
 // in the order in which they went to sleep. On a plain io_context, which has no `run`, the clock is
@@ -61,6 +64,14 @@ duration elapsed();
 // As asyncio.sleep and loop.call_at.
 boost::asio::awaitable<void> sleep_for(duration pause);
 boost::asio::awaitable<void> sleep_until(time_point deadline);
+
+namespace detail {
+
+// As sleep_for, but gives false where that throws operation_aborted. Nearly every timer of a
+// timeout is cancelled, and an exception takes microseconds.
+boost::asio::awaitable<bool> try_sleep_for(duration pause);
+
+}  // namespace detail
 
 // Goes to the back of the ready queue: every coroutine that is ready runs before this one goes on.
 // Cannot be cancelled while it waits, since that is no longer than one turn. As asyncio.sleep(0).

@@ -92,14 +92,19 @@ private:
     struct timer_outcome {
         timed_operation* timed;
 
-        void succeeded() { timed->expire(); }
+        void succeeded(bool slept)
+        {
+            if (slept) {
+                timed->expire();
+            }
+        }
         void failed(const std::exception_ptr&) {}
     };
 
     void start_timer()
     {
         if (limit_ > duration::zero()) {
-            children_.start(sleep_for(limit_), timer_outcome{this});
+            children_.start(try_sleep_for(limit_), timer_outcome{this});
         } else {
             expire();
         }

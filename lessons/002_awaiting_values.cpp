@@ -24,11 +24,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-double seconds_since(common::time_point start)
-{
-    return std::chrono::duration<double>(common::now() - start).count();
-}
-
 // Takes an argument and returns a result: the type in awaitable<> is what co_await gives the
 // caller. sleep_for is the timer of lesson 001 in one line.
 awaitable<int> look_up_price(std::string item)
@@ -61,7 +56,8 @@ awaitable<void> awaits_in_a_row()
     const auto start = common::now();
     const int price = co_await final_price("coffee");
     common::log(
-        "main", "coffee is {} cents: 0.10 s + 0.20 s took {:.2f} s", price, seconds_since(start));
+        "main", "coffee is {} cents: 0.10 s + 0.20 s took {:.2f} s", price,
+        common::seconds_since(start));
 }
 
 struct receipt {

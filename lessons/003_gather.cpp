@@ -28,11 +28,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-double seconds_since(common::time_point start)
-{
-    return std::chrono::duration<double>(common::now() - start).count();
-}
-
 // Gives the size of the file in kilobytes, which is also how many milliseconds it takes.
 awaitable<int> download(std::string file, int kilobytes)
 {
@@ -48,7 +43,7 @@ awaitable<void> one_after_another()
     const int song = co_await download("song", 300);
     const int photo = co_await download("photo", 100);
     const int text = co_await download("text", 200);
-    common::log("main", "{} kB in {:.2f} s", song + photo + text, seconds_since(start));
+    common::log("main", "{} kB in {:.2f} s", song + photo + text, common::seconds_since(start));
 }
 
 // && is for a number of coroutines that is known here. Both are started, and the results come as a
@@ -58,7 +53,8 @@ awaitable<void> both_at_once()
     common::section("Two at once, with &&");
     const auto start = common::now();
     const auto [song, photo] = co_await (download("song", 300) && download("photo", 100));
-    common::log("main", "song {} kB, photo {} kB in {:.2f} s", song, photo, seconds_since(start));
+    common::log(
+        "main", "song {} kB, photo {} kB in {:.2f} s", song, photo, common::seconds_since(start));
 }
 
 // gather is for a vector of them. They finish by size; the results have the order of the vector.
@@ -71,7 +67,7 @@ awaitable<void> all_at_once()
     downloads.push_back(download("photo", 100));
     downloads.push_back(download("text", 200));
     const std::vector<int> sizes = co_await common::gather(std::move(downloads));
-    common::log("main", "{} kB in {:.2f} s", fmt::join(sizes, ", "), seconds_since(start));
+    common::log("main", "{} kB in {:.2f} s", fmt::join(sizes, ", "), common::seconds_since(start));
 }
 
 // Concurrency is not parallelism. These two overlap in time, and run on the same thread: coroutines
@@ -99,7 +95,7 @@ awaitable<void> stored_and_awaited_in_turn()
     auto text = download("text", 200);
     co_await std::move(photo);
     co_await std::move(text);
-    common::log("main", "0.10 s and 0.20 s took {:.2f} s", seconds_since(start));
+    common::log("main", "0.10 s and 0.20 s took {:.2f} s", common::seconds_since(start));
 }
 
 struct clock_tower {

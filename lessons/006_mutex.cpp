@@ -27,11 +27,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-double seconds_since(common::time_point start)
-{
-    return std::chrono::duration<double>(common::now() - start).count();
-}
-
 struct account {
     int balance = 0;
     common::mutex lock;
@@ -64,7 +59,7 @@ awaitable<void> ten_deposits(bool locked)
     }
     const auto start = common::now();
     co_await common::gather(std::move(deposits));
-    common::log("bank", "{} of 100 after {:.2f} s", savings.balance, seconds_since(start));
+    common::log("bank", "{} of 100 after {:.2f} s", savings.balance, common::seconds_since(start));
 }
 
 // Comes at its time, and stays 0.10 s at the counter, as often as it has errands.

@@ -25,11 +25,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-double seconds_since(common::time_point start)
-{
-    return std::chrono::duration<double>(common::now() - start).count();
-}
-
 // A server made for three at once. It counts how many it serves at the same time, and how many come
 // when it is full already; it serves these too.
 struct server {
@@ -75,7 +70,7 @@ awaitable<double> time_for_ten(std::size_t permits)
     }
     const auto start = common::now();
     co_await common::gather(std::move(downloads));
-    co_return seconds_since(start);
+    co_return common::seconds_since(start);
 }
 
 // Runs the downloads and says how that went.
@@ -84,7 +79,7 @@ awaitable<void> report(std::vector<awaitable<void>> downloads, const server& fil
     const auto start = common::now();
     co_await common::gather(std::move(downloads));
     common::log(
-        "main", "10 downloads took {:.2f} s, peak {}, {} too many", seconds_since(start),
+        "main", "10 downloads took {:.2f} s, peak {}, {} too many", common::seconds_since(start),
         files.peak, files.too_many);
 }
 

@@ -1,4 +1,9 @@
-// The clock of one run, and on virtual time the queue of its sleepers. clock.hpp has the idea.
+// The clock of one run, and the queue of its sleepers. clock.hpp has the idea.
+//
+// On virtual time the clock is set to the earliest of them when nothing is ready. On the steady
+// clock one timer, the alarm, is set for the earliest of them, and wakes all who are due. It is
+// only ever moved to an earlier time: when a sleeper is cancelled it stays, and at worst goes off
+// for nobody. So a timeout that does not expire, and most don't, sets no timer of the system's.
 
 #pragma once
 
@@ -8,8 +13,10 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/execution_context.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/intrusive/set.hpp>
 
+#include <optional>
 #include <set>
 
 namespace common::detail {
@@ -34,10 +41,11 @@ public:
     time_point now() const noexcept;
     duration elapsed() const noexcept { return now() - start_; }
 
-    // Suspends until virtual time reaches `deadline`.
+    // Suspends until this clock reaches `deadline`, or for `pause`.
     auto async_sleep_until(time_point deadline);
+    auto async_sleep_for(duration pause);
 
-    // Runs the context's work to its end, and moves virtual time on whenever nothing is ready.
+    // Runs the context's work to its end, and wakes the sleepers in between.
     void drive(boost::asio::io_context& context);
 
     void begin_real_work(duration patience) { patiences_.insert(patience); }
@@ -57,7 +65,11 @@ private:
         time_point deadline_;
     };
 
-    void wake_earliest();
+    void fall_asleep(sleeper& waiting, time_point deadline);
+    void jump_to_earliest();
+    void wake_due(time_point time);
+    void set_alarm();
+    void drop_alarm();
     void shutdown() noexcept override;
 
     const clock_mode mode_;
@@ -69,6 +81,11 @@ private:
 
     // In the order in which they are to wake; equals in the order in which they went to sleep.
     boost::intrusive::multiset<sleeper, boost::intrusive::constant_time_size<false>> sleepers_;
+
+    // On the steady clock, from the first sleep on. When set, it goes off no later than the
+    // earliest sleeper is due. It counts as work, so it must not stay set once nobody sleeps.
+    std::optional<boost::asio::steady_timer> alarm_;
+    bool alarm_is_set_ = false;
 };
 
 }  // namespace common::detail

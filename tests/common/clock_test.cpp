@@ -185,6 +185,28 @@ TEST_CASE("sleepers due at the same instant wake in the order in which they went
     CHECK(notes == trace{"first", "second", "third", "fourth", "last"});
 }
 
+TEST_CASE("on the steady clock, too, equal deadlines keep the order in which they went to sleep")
+{
+    trace notes;
+    trace expected;
+    const auto note_at = [&](common::time_point due, std::string note) -> awaitable<void> {
+        co_await common::sleep_until(due);
+        notes.push_back(std::move(note));
+    };
+    const auto main = [&]() -> awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        const auto due = common::now() + 20ms;
+        for (int sleeper = 0; sleeper < 100; ++sleeper) {
+            expected.push_back(std::to_string(sleeper));
+            asio::co_spawn(executor, note_at(due, expected.back()), asio::detached);
+        }
+        co_await common::sleep_until(due);
+        CHECK(common::now() >= due);
+    };
+    common::run(main(), clock_mode::steady);
+    CHECK(notes == expected);
+}
+
 TEST_CASE("whoever wakes runs on before later sleepers wake")
 {
     trace notes;
@@ -359,6 +381,50 @@ TEST_CASE("cancelling one of many sleepers leaves the others asleep")
         CHECK_FALSE(third.aborted());
     };
     tests::run_virtually(main());
+}
+
+TEST_CASE("sleepers on the steady clock wake when due, however others come, go and are cancelled")
+{
+    const auto main = []() -> awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        const auto start = common::now();
+        std::optional<side_task> day(std::in_place, executor, common::sleep_for(24h));
+        co_await common::yield();
+        side_task earlier(executor, common::sleep_for(60ms));
+        side_task earliest(executor, common::sleep_for(1ms));
+        co_await common::yield();
+        earliest.cancel();  // the first to be due is gone
+        co_await common::sleep_for(20ms);
+        CHECK(earliest.aborted());
+        CHECK(common::now() - start >= 20ms);
+
+        day->cancel();
+        while (!day->ended()) {
+            co_await common::yield();
+        }
+        day.reset();
+        co_await common::sleep_for(100ms);
+        CHECK(earlier.ended());
+        CHECK_FALSE(earlier.aborted());
+        CHECK(earlier.ended_at() >= 60ms);
+    };
+    common::run(main(), clock_mode::steady);
+}
+
+TEST_CASE("a sleep of nothing does not overtake a sleeper that is due")
+{
+    trace notes;
+    const auto main = [&]() -> awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        side_task sleeper(executor, tests::note_after(5ms, notes, "due"));
+        co_await common::yield();
+        co_await block_for(10ms);  // the loop has no chance to notice
+        co_await common::sleep_for(0ms);
+        notes.emplace_back("slept for nothing");
+        CHECK(sleeper.ended());
+    };
+    common::run(main(), clock_mode::steady);
+    CHECK(notes == trace{"due", "slept for nothing"});
 }
 
 TEST_CASE("a hundred thousand sleeps of a second end at once")
@@ -594,6 +660,17 @@ TEST_CASE("a coroutine that is cancelled while it yields goes on to its next awa
     };
     tests::run_virtually(main());
     CHECK(notes == trace{"yielded"});
+}
+
+TEST_CASE("seconds_since measures by the clock of the run")
+{
+    const auto main = []() -> awaitable<void> {
+        const auto start = common::now();
+        co_await common::sleep_for(1500ms);
+        CHECK(common::seconds_since(start) == 1.5);
+        CHECK(common::seconds_since(common::now()) == 0.0);
+    };
+    tests::run_virtually(main());
 }
 
 TEST_CASE("virtual time waits while there is real work")

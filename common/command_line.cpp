@@ -21,17 +21,17 @@ namespace common {
 
 namespace {
 
-std::string_view name_of(const command& command)
+std::string_view name_of(const subcommand& command)
 {
     return command.usage.substr(0, command.usage.find(' '));
 }
 
-std::size_t arguments_of(const command& command)
+std::size_t arguments_of(const subcommand& command)
 {
     return static_cast<std::size_t>(std::count(command.usage.begin(), command.usage.end(), ' '));
 }
 
-std::string usage_text(std::string_view program, const std::vector<command>& commands)
+std::string usage_text(std::string_view program, const std::vector<subcommand>& commands)
 {
     std::size_t width = 0;
     for (const auto& each : commands) {
@@ -45,7 +45,7 @@ std::string usage_text(std::string_view program, const std::vector<command>& com
     return text;
 }
 
-const command& command_named(const std::string& name, const std::vector<command>& commands)
+const subcommand& command_named(const std::string& name, const std::vector<subcommand>& commands)
 {
     const auto found = std::find_if(
         commands.begin(), commands.end(), [&](const auto& each) { return name_of(each) == name; });
@@ -67,7 +67,7 @@ void open_standard_streams()
     }
 }
 
-void run_named(arguments words, const std::vector<command>& commands)
+void run_named(arguments words, const std::vector<subcommand>& commands)
 {
     const auto name = words.empty() ? std::string() : words.front();
     if (!words.empty()) {
@@ -83,7 +83,7 @@ void run_named(arguments words, const std::vector<command>& commands)
 
 }  // namespace
 
-int run_command(int argc, char** argv, const std::vector<command>& commands)
+int run_command(int argc, char** argv, const std::vector<subcommand>& commands)
 {
     open_standard_streams();
     const std::string_view path = argc > 0 ? argv[0] : "";

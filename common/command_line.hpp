@@ -22,7 +22,7 @@ namespace common {
 
 using arguments = std::vector<std::string>;
 
-struct command {
+struct subcommand {
     std::string_view usage;  // its name, then what it takes: "serve PORT"; "" without a name
     std::string_view help;   // what it does, in a line
     std::function<boost::asio::awaitable<void>(arguments)> coroutine;
@@ -38,7 +38,7 @@ public:
 };
 
 // Gives the exit status for main to return.
-int run_command(int argc, char** argv, const std::vector<command>& commands);
+int run_command(int argc, char** argv, const std::vector<subcommand>& commands);
 
 // 0 to 65535, in decimal. Throws usage_error for anything else.
 unsigned short parse_port(std::string_view text);

@@ -53,7 +53,7 @@ int run(std::vector<std::string> words)
     for (auto& word : words) {
         argv.push_back(word.data());
     }
-    const std::vector<common::command> commands = {
+    const std::vector<common::subcommand> commands = {
         {"", "rests", rest, common::clock_mode::virtual_time},
         {"note WHAT WHERE", "notes", note},
         {"fail HOW", "fails", fail}};

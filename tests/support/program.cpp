@@ -1,10 +1,14 @@
 #include "tests/support/program.hpp"
 
+#include "tests/support/document.hpp"
+
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/readable_pipe.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/writable_pipe.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/process/v2/environment.hpp>
 #include <boost/process/v2/process.hpp>
 #include <boost/process/v2/stdio.hpp>
@@ -12,15 +16,22 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <condition_variable>
 #include <csignal>
 #include <filesystem>
+#include <iterator>
 #include <map>
+#include <mutex>
 #include <regex>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
 
+#include <linux/close_range.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -34,20 +45,33 @@ namespace {
 // Runs in the child, between fork and exec. A group of its own lets the deadline reach what the
 // program starts; the death signal ends the program when this process dies, as it does when ctest
 // kills it.
-struct dies_with_its_parent {
+struct set_up {
+    std::optional<std::size_t> descriptor_limit;
     pid_t parent = getpid();
 
     template <class Launcher, class Path>
     boost::system::error_code on_exec_setup(Launcher&, const Path&, const char* const*) const
     {
-        const bool ready = setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+        const bool ready = setpgid(0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 &&
+                           std::signal(SIGPIPE, SIG_DFL) != SIG_ERR && limit_descriptors();
         if (!ready) {
             return {errno, boost::system::system_category()};
         }
+        // Boost 1.83 leaves it more than the standard streams.
+        ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
         if (getppid() != parent) {
             return {ESRCH, boost::system::system_category()};  // it died before it could be asked
         }
         return {};
+    }
+
+    bool limit_descriptors() const
+    {
+        if (!descriptor_limit) {
+            return true;
+        }
+        const rlimit limit{*descriptor_limit, *descriptor_limit};
+        return setrlimit(RLIMIT_NOFILE, &limit) == 0;
     }
 };
 
@@ -68,11 +92,6 @@ std::vector<std::string> environment_with(
         entries.push_back(name + "=" + value);
     }
     return entries;
-}
-
-void read_all(asio::readable_pipe& pipe, std::string& text)
-{
-    asio::async_read(pipe, asio::dynamic_buffer(text), [](auto, std::size_t) {});
 }
 
 // What a line says of durations, such as `took 0.30 s`, is measured, and more on a loaded machine.
@@ -100,42 +119,249 @@ int shell_status(int native)
 
 }  // namespace
 
+class background_program::implementation {
+public:
+    implementation(const std::string& executable, const program_options& options)
+        : out_(loop_),
+          err_(loop_),
+          in_(loop_),
+          child_(
+              loop_, executable, options.arguments, process::process_stdio{in_, out_, err_},
+              process::process_environment(environment_with(options.environment)),
+              set_up{options.descriptor_limit}),
+          id_(child_.id()),
+          deadline_(loop_, options.deadline)
+    {
+        std::signal(SIGPIPE, SIG_IGN);  // for write() to a program that has ended
+
+        deadline_.async_wait([this](boost::system::error_code cancelled) {
+            if (!cancelled) {
+                run_.timed_out = true;
+                kill_group();
+            }
+        });
+
+        read_all(out_, out_chunk_, run_.out);
+        read_all(err_, err_chunk_, run_.err);
+
+        // The pipes end when the last process that holds them does, and that may be one that the
+        // program has left behind. Killing the group ends those.
+        child_.async_wait([this](boost::system::error_code, int) {
+            run_.took = std::chrono::steady_clock::now() - start_;
+            deadline_.cancel();
+            kill_group();
+            const std::lock_guard lock(mutex_);
+            ended_ = true;
+        });
+
+        thread_ = std::thread([this] {
+            loop_.run();
+            const std::lock_guard lock(mutex_);
+            read_to_the_end_ = true;
+            changed_.notify_all();
+        });
+    }
+
+    ~implementation()
+    {
+        if (thread_.joinable()) {
+            kill_group();
+            thread_.join();
+        }
+    }
+
+    implementation(const implementation&) = delete;
+    implementation& operator=(const implementation&) = delete;
+
+    std::string wait_for_line(std::string_view text)
+    {
+        std::unique_lock lock(mutex_);
+        std::optional<std::string> line;
+        changed_.wait(lock, [&] { return (line = next_line_with(text)) || read_to_the_end_; });
+        if (!line) {
+            throw std::runtime_error(
+                fmt::format("no line with '{}' in:\n{}\n{}", text, run_.out, run_.err));
+        }
+        return *line;
+    }
+
+    void write(std::string_view text)
+    {
+        boost::system::error_code gone;
+        asio::write(in_, asio::buffer(text), gone);
+    }
+
+    void close_input() { in_.close(); }
+
+    void signal(int number)
+    {
+        const std::lock_guard lock(mutex_);
+        if (!ended_) {
+            ::kill(id_, number);
+        }
+    }
+
+    bool running() const
+    {
+        const std::lock_guard lock(mutex_);
+        return !ended_;
+    }
+
+    pid_t id() const { return id_; }
+
+    std::string out() const
+    {
+        const std::lock_guard lock(mutex_);
+        return run_.out;
+    }
+
+    program_run wait()
+    {
+        thread_.join();
+        run_.status = shell_status(child_.native_exit_code());
+        return run_;
+    }
+
+private:
+    using chunk = std::array<char, 4096>;
+
+    void read_all(asio::readable_pipe& pipe, chunk& bytes, std::string& text)
+    {
+        pipe.async_read_some(
+            asio::buffer(bytes), [&](boost::system::error_code end, std::size_t size) {
+                {
+                    const std::lock_guard lock(mutex_);
+                    text.append(bytes.data(), size);
+                }
+                changed_.notify_all();
+                if (!end) {
+                    read_all(pipe, bytes, text);
+                }
+            });
+    }
+
+    std::optional<std::string> next_line_with(std::string_view text)
+    {
+        while (true) {
+            const auto end = run_.out.find('\n', position_);
+            if (end == std::string::npos) {
+                return std::nullopt;
+            }
+            const auto line = run_.out.substr(position_, end - position_);
+            position_ = end + 1;
+            if (line.find(text) != std::string::npos) {
+                return line;
+            }
+        }
+    }
+
+    void kill_group() { ::kill(-id_, SIGKILL); }
+
+    const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+    asio::io_context loop_;
+    asio::readable_pipe out_;
+    asio::readable_pipe err_;
+    asio::writable_pipe in_;  // the test's, not the thread's
+    process::process child_;
+    const pid_t id_;
+    asio::steady_timer deadline_;
+    chunk out_chunk_{};
+    chunk err_chunk_{};
+
+    mutable std::mutex mutex_;  // for what follows
+    std::condition_variable changed_;
+    program_run run_;
+    std::size_t position_ = 0;  // where the lines begin that wait_for_line has not seen
+    bool ended_ = false;
+    bool read_to_the_end_ = false;
+
+    std::thread thread_;  // runs the loop, until the program has ended and its output is read
+};
+
+background_program::background_program(
+    const std::string& executable, const program_options& options)
+    : program_(std::make_unique<implementation>(executable, options))
+{
+}
+
+background_program::~background_program() = default;
+
+std::string background_program::wait_for_line(std::string_view text)
+{
+    return program_->wait_for_line(text);
+}
+
+void background_program::write(std::string_view text)
+{
+    program_->write(text);
+}
+
+void background_program::close_input()
+{
+    program_->close_input();
+}
+
+void background_program::signal(int number)
+{
+    program_->signal(number);
+}
+
+bool background_program::running() const
+{
+    return program_->running();
+}
+
+pid_t background_program::id() const
+{
+    return program_->id();
+}
+
+std::string background_program::out() const
+{
+    return program_->out();
+}
+
+program_run background_program::wait()
+{
+    return program_->wait();
+}
+
 program_run run_program(const std::string& executable, const program_options& options)
 {
-    program_run run;
-    asio::io_context loop;
-    asio::readable_pipe out(loop);
-    asio::readable_pipe err(loop);
+    background_program program(executable, options);
+    program.close_input();
+    return program.wait();
+}
 
-    const auto start = std::chrono::steady_clock::now();
-    process::process child(
-        loop, executable, options.arguments, process::process_stdio{nullptr, out, err},
-        process::process_environment(environment_with(options.environment)),
-        dies_with_its_parent{});
-    const auto group = -child.id();
+std::chrono::milliseconds processor_time(pid_t process)
+{
+    // The name of the program, in parentheses, can have anything in it; the times are the 12th and
+    // 13th field after it.
+    const auto text = read_file(fmt::format("/proc/{}/stat", process));
+    std::istringstream fields(text.substr(text.rfind(')') + 1));
+    std::string skipped;
+    for (int field = 0; field < 11; ++field) {
+        fields >> skipped;
+    }
+    long user = 0;
+    long system = 0;
+    fields >> user >> system;
+    return std::chrono::milliseconds((user + system) * 1000 / ::sysconf(_SC_CLK_TCK));
+}
 
-    asio::steady_timer deadline(loop, options.deadline);
-    deadline.async_wait([&](boost::system::error_code cancelled) {
-        if (!cancelled) {
-            run.timed_out = true;
-            ::kill(group, SIGKILL);
-        }
-    });
+std::size_t resident_memory(pid_t process)
+{
+    std::istringstream pages(read_file(fmt::format("/proc/{}/statm", process)));
+    std::size_t total = 0;
+    std::size_t resident = 0;
+    pages >> total >> resident;
+    return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
 
-    read_all(out, run.out);
-    read_all(err, run.err);
-
-    // The pipes end when the last process that holds them does, and that may be one that the
-    // program has left behind. Killing the group ends those.
-    child.async_wait([&](boost::system::error_code, int) {
-        run.took = std::chrono::steady_clock::now() - start;
-        deadline.cancel();
-        ::kill(group, SIGKILL);
-    });
-
-    loop.run();
-    run.status = shell_status(child.native_exit_code());
-    return run;
+std::size_t open_descriptors(pid_t process)
+{
+    const std::filesystem::directory_iterator open(fmt::format("/proc/{}/fd", process));
+    return static_cast<std::size_t>(std::distance(begin(open), end(open)));
 }
 
 std::string lesson_program(const std::string& name)

@@ -1,14 +1,18 @@
-// Runs a program as a user does, and asks questions about what it printed.
+// Runs programs as a user does, to their end or beside the test, and asks questions about what they
+// printed.
 
 #pragma once
 
 #include <chrono>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include <sys/types.h>
 
 namespace support {
 
@@ -20,6 +24,9 @@ struct program_options {
 
     // The program is killed after this much real time, with every process that it has started.
     std::chrono::milliseconds deadline = std::chrono::seconds(60);
+
+    // How many files and sockets it may have open, as its soft and its hard limit.
+    std::optional<std::size_t> descriptor_limit = std::nullopt;
 };
 
 // One line of a program's output. Of `[0.10s] toast: done` the time is 0.10 and the event is
@@ -69,10 +76,55 @@ struct program_run {
     transcript said() const { return transcript(out); }
 };
 
+// A program that runs beside the test. Its output is read all the time, so that it never waits for
+// the test. When this is destroyed, as it is when a test fails, the program and what it has started
+// are killed, and gone; when the calling process dies instead, the program is killed.
+class background_program {
+public:
+    // Throws boost::system::system_error if it cannot be started.
+    explicit background_program(const std::string& executable, const program_options& options = {});
+    ~background_program();
+    background_program(const background_program&) = delete;
+    background_program& operator=(const background_program&) = delete;
+
+    // Waits for a whole line of stdout that contains `text`, among those that follow the one that
+    // the last call gave. Throws std::runtime_error, which says what there was, if the program ends
+    // without it.
+    std::string wait_for_line(std::string_view text);
+
+    // Writes to its stdin. What a program that has ended does not read is dropped.
+    void write(std::string_view text);
+    void close_input();
+
+    // To the program, not to what it has started. Nothing happens if it has ended.
+    void signal(int number);
+
+    bool running() const;
+    pid_t id() const;
+
+    // What it has printed so far.
+    std::string out() const;
+
+    // Waits for its end. Once only.
+    program_run wait();
+
+private:
+    class implementation;
+    std::unique_ptr<implementation> program_;
+};
+
 // Runs `executable` to its end, with an empty stdin. When it returns, the program and what it has
-// started are gone; when the calling process dies instead, the program is killed. Throws
-// boost::system::system_error if it cannot be started.
+// started are gone. Throws boost::system::system_error if it cannot be started.
 program_run run_program(const std::string& executable, const program_options& options = {});
+
+// The processor time that a running process has had, user's and system's.
+std::chrono::milliseconds processor_time(pid_t process);
+
+// The memory of a running process that is in RAM, in bytes.
+std::size_t resident_memory(pid_t process);
+
+// How many descriptors a running process has open.
+std::size_t open_descriptors(pid_t process);
 
 // The executable of a lesson, by the lesson's file name without the ending.
 std::string lesson_program(const std::string& name);

@@ -102,6 +102,83 @@ TEST_CASE("a program does not outlive the test that started it")
     CHECK(dies(inner));
 }
 
+TEST_CASE("a program beside the test is talked to, line by line")
+{
+    support::background_program program(STUBBORN, {.arguments = {"converse"}});
+    CHECK(program.wait_for_line("ready") == "ready");
+    program.write("one\ntwo\n");
+    CHECK(program.wait_for_line("two") == "heard two");
+    CHECK(program.out() == "ready\nheard one\nheard two\n");
+    CHECK(program.running());
+    program.close_input();
+
+    const auto run = program.wait();
+    CHECK(run.status == 4);
+    CHECK_FALSE(run.timed_out);
+    CHECK_FALSE(program.running());
+}
+
+TEST_CASE("waiting for a line that never comes ends when the program does")
+{
+    support::background_program program(STUBBORN, {.arguments = {"converse"}});
+    program.wait_for_line("ready");
+    program.signal(SIGTERM);
+    CHECK_THROWS_AS(program.wait_for_line("ready"), std::runtime_error);
+    program.write("is anybody there?\n");
+    CHECK(program.wait().status == 128 + SIGTERM);
+    program.signal(SIGTERM);
+}
+
+TEST_CASE("a program beside the test that hangs is killed at its deadline")
+{
+    support::background_program program(STUBBORN, {.arguments = {"hang"}, .deadline = 300ms});
+    const auto process = program.wait_for_line("");
+    const auto run = program.wait();
+    CHECK(run.timed_out);
+    CHECK_FALSE(is_alive(process));
+}
+
+TEST_CASE("a program beside the test ends with the object, and takes along what it has started")
+{
+    std::string process;
+    std::string orphan;
+    {
+        support::background_program program(STUBBORN, {.arguments = {"hang"}});
+        process = program.wait_for_line("");
+        support::background_program parent(STUBBORN, {.arguments = {"orphan"}});
+        try {
+            orphan = parent.wait_for_line("");
+        } catch (const std::runtime_error&) {
+            // It was killed before it could say its number.
+        }
+    }
+    CHECK_FALSE(is_alive(process));
+    if (!orphan.empty()) {
+        CHECK(dies(orphan));
+    }
+}
+
+TEST_CASE("a program has as many descriptors as it is given")
+{
+    const auto run =
+        support::run_program(STUBBORN, {.arguments = {"descriptors"}, .descriptor_limit = 40});
+    CHECK(run.out == "40\n");
+}
+
+TEST_CASE("the processor time, memory and descriptors of a running program are known")
+{
+    support::background_program idle(STUBBORN, {.arguments = {"converse"}});
+    idle.wait_for_line("ready");
+    support::background_program busy(STUBBORN, {.arguments = {"spin"}});
+    busy.wait_for_line("spins");
+    while (support::processor_time(busy.id()) < 100ms) {
+        std::this_thread::sleep_for(10ms);
+    }
+    CHECK(support::processor_time(idle.id()) < 100ms);
+    CHECK(support::resident_memory(idle.id()) > 100'000);
+    CHECK(support::open_descriptors(idle.id()) == 3);
+}
+
 TEST_CASE("a transcript answers questions about what was printed")
 {
     const support::transcript said(

@@ -4,12 +4,15 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <string>
 #include <string_view>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace {
@@ -46,6 +49,29 @@ int flood()
     return 0;
 }
 
+// Answers each line on stdin, until there is none.
+int converse()
+{
+    fmt::print("ready\n");
+    std::fflush(stdout);
+    for (std::string line; std::getline(std::cin, line);) {
+        fmt::print("heard {}\n", line);
+        std::fflush(stdout);
+    }
+    return 4;
+}
+
+// Opens files for as long as it may, and says how many it has open.
+int count_descriptors()
+{
+    int last = 2;
+    for (int next = 0; next >= 0; next = ::open("/dev/null", O_RDONLY)) {
+        last = std::max(last, next);
+    }
+    fmt::print("{}\n", last + 1);
+    return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv)
@@ -69,6 +95,19 @@ int main(int argc, char** argv)
     }
     if (mode == "flood") {
         return flood();
+    }
+    if (mode == "converse") {
+        return converse();
+    }
+    if (mode == "descriptors") {
+        return count_descriptors();
+    }
+    if (mode == "spin") {
+        fmt::print("spins\n");
+        std::fflush(stdout);
+        while (true) {
+            std::getenv("STUBBORN");
+        }
     }
     if (mode == "crash") {
         std::raise(SIGKILL);

@@ -153,10 +153,13 @@ void enter(int& total, int amount)
 }
 
 // A strand is an executor that uses the threads of the pool, but never runs two things at once. The
-// counting is done on the pool, in parallel; its results come back to the strand, one by one.
-awaitable<void> count_on_strand(asio::any_io_executor pool, int& total, int from)
+// counting is done on the pool, at the same time as others. Then the coroutine waits for its turn
+// on the strand, which lasts until its next await, or its end.
+awaitable<void> count_on_strand(asio::strand<asio::any_io_executor> strand, int& total, int from)
 {
-    const int primes = co_await run_on(pool, count_primes(from, from + 1'000));
+    const int primes = co_await count_primes(from, from + 1'000);
+    auto turn = asio::post(asio::bind_executor(strand, asio::deferred));
+    co_await std::move(turn);
     enter(total, primes);
 }
 
@@ -171,13 +174,13 @@ awaitable<void> count_with_mutex(std::mutex& mutex, int& total, int from)
 awaitable<void> one_total(asio::any_io_executor pool)
 {
     common::section("Ten counts, four threads, one total");
-    const asio::any_io_executor strand = asio::make_strand(pool);
+    const auto strand = asio::make_strand(pool);
     std::mutex mutex;
     int by_strand = 0;
     int by_mutex = 0;
     std::vector<awaitable<void>> counts;
     for (int from = 2; from < 10'000; from += 1'000) {
-        counts.push_back(run_on(strand, count_on_strand(pool, by_strand, from)));
+        counts.push_back(run_on(pool, count_on_strand(strand, by_strand, from)));
         counts.push_back(run_on(pool, count_with_mutex(mutex, by_mutex, from)));
     }
     co_await common::gather(std::move(counts));

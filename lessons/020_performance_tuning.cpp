@@ -344,7 +344,7 @@ int main()
     // Pitfall: the count that is easiest to bring down need not be the one that costs.
     const auto heap = asio::bind_allocator(heap_allocator<void>(), asio::deferred);
     compare(
-        "Four allocations less, and who feels it",
+        "Four allocations fewer, and who feels it",
         {{"from the heap", [&heap] { return evening(1, 1, 100, heap); }},
          {"from Asio's own allocator", [] { return evening(1, 1, 100); }}});
 

@@ -58,7 +58,7 @@ const std::vector<std::string> titles = {
     "A frame less",
     "An executor whose type is known",
     "A promise to use one thread",
-    "Four allocations less, and who feels it",
+    "Four allocations fewer, and who feels it",
     "Ten waiters and ten cooks"};
 
 }  // namespace
@@ -128,7 +128,7 @@ TEST_CASE("020: of a known executor and of the hint, the counters know nothing")
 
 TEST_CASE("020: Asio's allocator saves four allocations an order, and not one system call")
 {
-    const auto rows = table_of("Four allocations less, and who feels it");
+    const auto rows = table_of("Four allocations fewer, and who feels it");
     const auto& heap = rows.at("from the heap");
     const auto& own = rows.at("from Asio's own allocator");
     CHECK(heap.allocations == 4.0);

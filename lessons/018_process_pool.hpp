@@ -25,8 +25,8 @@
 
 class process_pool {
 public:
-    // Keeps a process of each of these commands at work, until it is cancelled. Then they are
-    // stopped. When one dies, `spare` takes its place.
+    // Keeps a process of each of these commands at work, and when one dies, starts `spare` in its
+    // place. Cancelled, it stops them; whoever still waits for an answer then gets none.
     boost::asio::awaitable<void> run(std::vector<common::command> workers, common::command spare)
     {
         const auto hire = [&](common::task_group& staff) -> boost::asio::awaitable<void> {

@@ -258,7 +258,7 @@ asio::awaitable<exit_status> process::wait()
 {
     if (running()) {
         // In a coroutine of its own, because that hears every kind of cancellation as a terminal
-        // one, and Boost.Process before 1.86 hears no other.
+        // one, and Boost.Process 1.83 hears no other.
         const real_work its_end(patience);
         std::vector<asio::awaitable<void>> end;
         end.push_back(collect_status());

@@ -31,9 +31,18 @@ std::string number_of(const std::string& lesson)
     return lesson.substr(0, 3);
 }
 
+// The program, and the headers of the same number that stand beside it.
 std::string source_of(const std::string& lesson)
 {
-    return support::read_file(support::source_dir() / "lessons" / (lesson + ".cpp"));
+    const auto folder = support::source_dir() / "lessons";
+    auto source = support::read_file(folder / (lesson + ".cpp"));
+    for (const auto& entry : fs::directory_iterator(folder)) {
+        const auto name = entry.path().filename().string();
+        if (name.starts_with(number_of(lesson)) && name.ends_with(".hpp")) {
+            source += support::read_file(entry.path());
+        }
+    }
+    return source;
 }
 
 std::vector<fs::path> markdown_files()

@@ -1,0 +1,342 @@
+// 017 · A loop to one's own rules
+//
+// Idea     An executor decides when and where work runs. With one of your own, the rules are yours.
+// asyncio  a subclass of `asyncio.BaseEventLoop`, or of its policy
+// Before   016_task_internals.cpp
+// Run      ./learn run 17
+// Read     docs/progression.md, lesson 017, beside this file
+
+#include "common/clock.hpp"
+#include "common/log.hpp"
+#include "common/run.hpp"
+
+#include <boost/asio/any_completion_handler.hpp>
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/execution_context.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/connect_pair.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/query.hpp>
+#include <boost/asio/require.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/write.hpp>
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <ratio>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace asio = boost::asio;
+using boost::asio::awaitable;
+using namespace std::chrono_literals;
+
+namespace {
+
+// The ready work of an io_context, the most urgent in front. It is a service: an object that the
+// context owns, one of each kind, and shuts down at its end, while all the others are still there.
+class ready_queue final : public asio::execution_context::service {
+public:
+    using work = asio::any_completion_handler<void()>;  // a std::function that need not be copyable
+
+    static inline asio::execution_context::id id;
+
+    explicit ready_queue(asio::io_context& loop) : service(loop), loop_(loop) {}
+
+    // After the shutdown `what` is not run any more, and destroyed with this call.
+    void push(int priority, work what)
+    {
+        const std::lock_guard lock(mutex_);
+        if (is_open_) {
+            ready_.emplace(priority, std::move(what));
+            if (!has_turn_) {
+                has_turn_ = true;
+                ask_for_a_turn();
+            }
+        }
+    }
+
+private:
+    // A turn is a handler in the io_context's own queue, of which there is one at a time: who runs
+    // in it is decided when it comes, and between two turns the io_context looks at its sockets.
+    void ask_for_a_turn()
+    {
+        asio::post(loop_, [this] { run_first(); });
+    }
+
+    void run_first()
+    {
+        std::unique_lock lock(mutex_);
+        auto first = ready_.extract(ready_.begin());
+        has_turn_ = !ready_.empty();
+        if (has_turn_) {
+            ask_for_a_turn();
+        }
+        lock.unlock();
+        std::move(first.mapped())();
+    }
+
+    // Those of equal priority stay in the order in which they came.
+    using by_priority = std::multimap<int, work, std::greater<>>;
+
+    void shutdown() override
+    {
+        by_priority left;  // destroyed after the lock, since its destructors may call push()
+        const std::lock_guard lock(mutex_);
+        is_open_ = false;
+        left.swap(ready_);
+    }
+
+    asio::io_context& loop_;
+    std::mutex mutex_;  // an executor may be used from any thread
+    bool is_open_ = true;
+    bool has_turn_ = false;
+    by_priority ready_;
+};
+
+// An executor is a small handle that is copied freely. Asio asks three things of it: to execute
+// work, to answer for its properties, and ==.
+template <class Loop>
+class priority_executor {
+public:
+    priority_executor(Loop loop, ready_queue& queue, int priority)
+        : loop_(std::move(loop)), queue_(&queue), priority_(priority)
+    {
+    }
+
+    template <class Work>
+    void execute(Work work) const
+    {
+        queue_->push(priority_, std::move(work));
+    }
+
+    // A property is a question (of which context are you?) or a request (count me as work). The
+    // executor of the io_context deals with them all, so our context is the io_context, and that is
+    // where timers and sockets find what they need.
+    template <class Property>
+        requires asio::can_query_v<Loop, Property>
+    decltype(auto) query(const Property& property) const
+    {
+        return asio::query(loop_, property);
+    }
+
+    template <class Property>
+        requires asio::can_require_v<Loop, Property>
+    auto require(const Property& property) const
+    {
+        auto loop = asio::require(loop_, property);
+        return priority_executor<decltype(loop)>(std::move(loop), *queue_, priority_);
+    }
+
+    bool operator==(const priority_executor&) const noexcept = default;
+
+private:
+    Loop loop_;
+    ready_queue* queue_;
+    int priority_;
+};
+
+// An executor with a priority, for the io_context of the one given. any_io_executor holds any type
+// that has what Asio asks of an executor; it is what coroutines, timers and sockets keep.
+asio::any_io_executor with_priority(const asio::any_io_executor& executor, int priority)
+{
+    const auto* const loop = executor.target<asio::io_context::executor_type>();
+    if (loop == nullptr) {
+        throw std::invalid_argument("with_priority wants the executor of an io_context");
+    }
+    return priority_executor(*loop, asio::use_service<ready_queue>(loop->context()), priority);
+}
+
+constexpr int low = 1;
+constexpr int high = 2;
+
+void rethrow(std::exception_ptr failure)
+{
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+}
+
+// Three steps, with room for others in between.
+awaitable<void> work(std::string who)
+{
+    for (int step = 1; step <= 3; ++step) {
+        common::log(who, "step {}", step);
+        co_await common::yield();
+    }
+}
+
+awaitable<void> in_turn()
+{
+    common::section("On the loop's executor: in turn");
+    const auto loop = co_await asio::this_coro::executor;
+    asio::co_spawn(loop, work("dishes"), rethrow);
+    asio::co_spawn(loop, work("soup"), rethrow);
+}
+
+awaitable<void> by_priority()
+{
+    common::section("On executors with a priority: the soup first");
+    const auto loop = co_await asio::this_coro::executor;
+    asio::co_spawn(with_priority(loop, low), work("dishes"), rethrow);
+    asio::co_spawn(with_priority(loop, high), work("soup"), rethrow);
+}
+
+awaitable<void> wake_up(std::string who, common::time_point when)
+{
+    co_await common::sleep_until(when);
+    common::log(who, "is awake");
+}
+
+using local_socket = asio::local::stream_protocol::socket;
+
+awaitable<void> read_letter(std::string who, local_socket mailbox)
+{
+    char letter = ' ';
+    co_await mailbox.async_read_some(asio::buffer(&letter, 1), asio::deferred);
+    common::log(who, "has the letter {}", letter);
+}
+
+// Both are due at the same instant, and both sockets have a byte when the loop looks at them.
+awaitable<void> timers_and_sockets()
+{
+    common::section("Timers and sockets");
+    const auto loop = co_await asio::this_coro::executor;
+    const auto calm = with_priority(loop, low);
+    const auto urgent = with_priority(loop, high);
+    const auto when = common::now() + 100ms;
+    asio::co_spawn(calm, wake_up("dishes", when), rethrow);
+    asio::co_spawn(urgent, wake_up("soup", when), rethrow);
+    co_await common::sleep_until(when + 100ms);
+
+    local_socket to_calm(loop), from_calm(calm), to_urgent(loop), from_urgent(urgent);
+    asio::local::connect_pair(to_calm, from_calm);
+    asio::local::connect_pair(to_urgent, from_urgent);
+    asio::co_spawn(calm, read_letter("dishes", std::move(from_calm)), rethrow);
+    asio::co_spawn(urgent, read_letter("soup", std::move(from_urgent)), rethrow);
+    co_await common::yield();
+    asio::write(to_calm, asio::buffer("A", 1));
+    asio::write(to_urgent, asio::buffer("B", 1));
+}
+
+// A handler without an executor of its own runs on that of its timer.
+void ring(const asio::any_io_executor& executor, std::string what)
+{
+    const auto timer = std::make_shared<asio::steady_timer>(executor, 0ms);
+    timer->async_wait([timer, what](auto) { common::log("bell", "{}", what); });
+}
+
+// Pitfall: the loop's own executor knows of no priority. What is spawned there, and the handler of
+// a timer that is made there, take turns with the whole queue, however urgent its work.
+awaitable<void> on_the_wrong_executor()
+{
+    common::section("On the wrong executor");
+    const auto loop = co_await asio::this_coro::executor;
+    asio::co_spawn(loop, work("dishes"), rethrow);
+    asio::co_spawn(with_priority(loop, high), work("soup"), rethrow);
+}
+
+awaitable<void> timers_on_the_wrong_executor()
+{
+    common::section("A timer on the wrong executor");
+    const auto loop = co_await asio::this_coro::executor;
+    ring(with_priority(loop, low), "low");
+    ring(with_priority(loop, high), "high");
+    ring(loop, "no priority");
+}
+
+// A clock that can simulate time, as that of lesson 015.
+class frame_clock {
+public:
+    common::time_point now() const { return virtual_ ? virtual_now_ : common::now(); }
+
+    void wait_until(common::time_point due)
+    {
+        if (virtual_) {
+            virtual_now_ = std::max(virtual_now_, due);
+        } else {
+            std::this_thread::sleep_until(due);
+        }
+    }
+
+    // Keeps the thread busy.
+    void work_for(common::duration cost)
+    {
+        const auto done = now() + cost;
+        virtual_now_ = done;
+        while (now() < done) {
+        }
+    }
+
+private:
+    const bool virtual_ = common::clock_mode_from_environment() == common::clock_mode::virtual_time;
+    common::time_point virtual_now_;
+};
+
+// A game: half a second of frames, 60 a second. It has a loop already, so it does not run() the
+// io_context, but lets it handle some messages in each frame, for as long as the budget lasts.
+void play(common::duration budget)
+{
+    using frames = std::chrono::duration<int, std::ratio<1, 60>>;
+    frame_clock clock;
+    asio::io_context network;
+    const auto guard = asio::make_work_guard(network);  // without work, poll_one() would stop it
+    int handled = 0;
+    int on_time = 0;
+
+    const auto start = clock.now();
+    const auto begin_of = [&](int frame) {
+        return start + std::chrono::duration_cast<common::duration>(frames(frame));
+    };
+    for (int frame = 0; frame < 30; ++frame) {
+        clock.wait_until(begin_of(frame));
+        for (int message = 0; frame == 5 && message < 100; ++message) {
+            asio::post(network, [&] {
+                clock.work_for(1ms);
+                ++handled;
+            });
+        }
+        const auto enough = clock.now() + budget;
+        while (clock.now() < enough && network.poll_one() == 1) {
+        }
+        clock.work_for(5ms);  // draws
+        on_time += clock.now() <= begin_of(frame + 1) ? 1 : 0;
+    }
+    fmt::print("game: {} messages handled, {} of 30 frames on time\n", handled, on_time);
+}
+
+void frame_loop()
+{
+    common::section("A frame loop, and poll() without a limit");
+    play(1h);
+    common::section("A frame loop, and a budget of 8 ms a frame");
+    play(8ms);
+}
+
+}  // namespace
+
+int main()
+{
+    common::run(in_turn());
+    common::run(by_priority());
+    common::run(timers_and_sockets());
+    common::run(on_the_wrong_executor());
+    common::run(timers_on_the_wrong_executor());
+    frame_loop();
+}

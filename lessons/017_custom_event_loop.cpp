@@ -290,7 +290,7 @@ private:
 };
 
 // A game: half a second of frames, 60 a second. It has a loop already, so it does not run() the
-// io_context, but lets it handle some messages in each frame, for as long as the budget lasts.
+// io_context, but lets it handle messages in each frame: one, and more while the budget lasts.
 void play(common::duration budget)
 {
     using frames = std::chrono::duration<int, std::ratio<1, 60>>;
@@ -313,7 +313,7 @@ void play(common::duration budget)
             });
         }
         const auto enough = clock.now() + budget;
-        while (clock.now() < enough && network.poll_one() == 1) {
+        while (network.poll_one() == 1 && clock.now() < enough) {
         }
         clock.work_for(5ms);  // draws
         on_time += clock.now() <= begin_of(frame + 1) ? 1 : 0;

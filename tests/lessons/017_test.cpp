@@ -133,8 +133,8 @@ TEST_CASE("017 takes its time in real time, and goes by the same order")
     }
     const auto hasty = game_in(real, no_limit);
     CHECK(hasty.messages == 100);
-    CHECK(hasty.on_time <= 22);  // a busy machine misses more
-    CHECK(game_in(real, budget).messages == 100);
+    CHECK(hasty.on_time <= 22);                   // a busy machine misses more
+    CHECK(game_in(real, budget).messages >= 25);  // one in each frame since they came
 }
 
 TEST_CASE("017: the three back ends give the same results")

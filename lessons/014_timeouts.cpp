@@ -44,8 +44,9 @@ awaitable<void> one_deadline()
     common::section("One deadline, three steps");
     const auto deadline = common::now() + 250ms;
     try {
-        for (int step = 1; step <= 3; ++step) {
-            co_await common::with_timeout(deadline - common::now(), common::sleep_for(100ms));
+        auto takes = 50ms;
+        for (int step = 1; step <= 3; ++step, takes *= 2) {
+            co_await common::with_timeout(deadline - common::now(), common::sleep_for(takes));
             common::log("courier", "step {} is done", step);
         }
     } catch (const common::timeout_error& late) {
@@ -63,7 +64,7 @@ awaitable<void> tour()
     try {
         co_await common::sleep_for(100ms);
         where = "at the door";
-        co_await common::sleep_for(100ms);
+        co_await common::sleep_for(200ms);
         common::log("courier", "has delivered");
     } catch (const system_error&) {
         common::log("courier", "is called back {}", where);
@@ -102,12 +103,12 @@ awaitable<void> tour_to_the_end()
     co_await std::move(shielded);
 }
 
-// Brings an order every 0.04 s, as long as the kitchen takes them.
+// Brings an order every 0.10 s, as long as the kitchen takes them.
 awaitable<void> waiter(common::queue<int>& orders, const bool& open)
 {
     for (int order = 1; open; ++order) {
         co_await orders.put(order);
-        co_await common::sleep_for(40ms);
+        co_await common::sleep_for(100ms);
     }
     common::log("waiter", "finds the kitchen closed");
 }
@@ -141,7 +142,7 @@ awaitable<void> kitchen(common::duration pace)
         staff.spawn(cook(orders, pace));
         co_await signalled(signals);
         open = false;
-        auto all_done = orders.join() || signalled(signals) || common::sleep_for(200ms);
+        auto all_done = orders.join() || signalled(signals) || common::sleep_for(250ms);
         co_await std::move(all_done);
         common::log("kitchen", "locks up");
         staff.cancel();
@@ -153,7 +154,7 @@ awaitable<void> kitchen(common::duration pace)
 awaitable<void> send(int number, int times)
 {
     for (int sent = 0; sent < times; ++sent) {
-        co_await common::sleep_for(100ms);
+        co_await common::sleep_for(120ms);
         std::raise(number);
     }
 }
@@ -166,7 +167,7 @@ awaitable<void> call_until_answered(std::minstd_rand chance)
     auto longest = 20ms;
     for (int call = 1;; ++call, longest *= 2) {
         try {
-            co_await common::sleep_for(20ms);
+            co_await common::sleep_for(60ms);
             if (call <= 3) {
                 throw system_error(asio::error::connection_refused);
             }
@@ -189,7 +190,7 @@ awaitable<void> retries()
     common::section("Again, and later each time");
     co_await call_until_answered(std::minstd_rand(30'000));
     try {
-        co_await common::with_timeout(95ms, call_until_answered(std::minstd_rand(40'000)));
+        co_await common::with_timeout(10ms, call_until_answered(std::minstd_rand(40'000)));
     } catch (const common::timeout_error&) {
         common::log("caller", "hangs up");
     }
@@ -201,7 +202,7 @@ awaitable<void> ring_at_every_door()
 {
     for (int door = 1; door <= 4; ++door) {
         try {
-            co_await common::sleep_for(50ms);
+            co_await common::sleep_for(100ms);
             common::log("postman", "door {} opens", door);
         } catch (...) {
             common::log("postman", "nobody at door {}", door);
@@ -219,11 +220,11 @@ awaitable<void> day()
     common::log("depot", "late, but it counts");
 
     common::section("SIGTERM: finish what was taken, and leave");
-    co_await (kitchen(60ms) && send(SIGTERM, 1));
+    co_await (kitchen(150ms) && send(SIGTERM, 1));
     common::section("SIGTERM, with more to do than there is time");
-    co_await (kitchen(130ms) && send(SIGTERM, 1));
+    co_await (kitchen(250ms) && send(SIGTERM, 1));
     common::section("SIGINT twice: leave at once");
-    co_await (kitchen(130ms) && send(SIGINT, 2));
+    co_await (kitchen(180ms) && send(SIGINT, 2));
 
     co_await retries();
 

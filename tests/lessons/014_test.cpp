@@ -43,8 +43,8 @@ std::vector<int> pauses_before(const support::transcript& part, const std::strin
 TEST_CASE("014: three steps share a deadline, and the third is cut off by it")
 {
     const auto steps = said().section("One deadline, three steps");
-    CHECK(steps.time_of("courier: step 1 is done") == 0.10);
-    CHECK(steps.time_of("courier: step 2 is done") == 0.20);
+    CHECK(steps.time_of("courier: step 1 is done") == 0.05);
+    CHECK(steps.time_of("courier: step 2 is done") == 0.15);
     CHECK(steps.time_of("courier: timed out") == 0.25);
     CHECK(steps.count_containing("courier") == 3);
 }
@@ -83,24 +83,27 @@ TEST_CASE("014: each pause before a retry is twice as long, with half of it left
     CHECK(pauses[1] != 2 * pauses[0]);  // chance has had its part
     CHECK(
         calls.time_of("caller: call 4 is answered") - calls.lines().front().time.value() ==
-        Catch::Approx((pauses[0] + pauses[1] + pauses[2] + 3 * 20) / 1000.0).margin(0.011));
+        Catch::Approx((pauses[0] + pauses[1] + pauses[2] + 3 * 60) / 1000.0).margin(0.011));
 }
 
 TEST_CASE("014: a cancellation is not retried")
 {
     const auto calls = said().section("Again, and later each time");
-    CHECK(calls.lines().back().event == "caller: hangs up");
-    CHECK(calls.count_containing("caller: call 3") == 1);  // the answered series only
+    const auto events = calls.events();
+    REQUIRE(events.size() >= 2);
+    CHECK(events[events.size() - 2] == "caller: call 4 is answered");
+    CHECK(events.back() == "caller: hangs up");  // in the first call of the second series
 }
 
 TEST_CASE("014: at SIGTERM no more is taken, what was taken is finished, before the deadline")
 {
     const auto drained = said().section("SIGTERM: finish what was taken, and leave");
-    CHECK(drained.before("kitchen: hears SIGTERM", "cook: order 2 is ready"));
-    CHECK(drained.before("cook: order 3 is ready", "kitchen: locks up"));
-    CHECK(drained.time_of("cook: order 3 is ready") == drained.time_of("kitchen: locks up"));
+    CHECK(drained.before("kitchen: hears SIGTERM", "cook: order 1 is ready"));
+    CHECK(drained.before("cook: order 2 is ready", "kitchen: locks up"));
+    CHECK(seconds_between(drained, "kitchen: hears SIGTERM", "kitchen: locks up") < 0.25);
+    CHECK(drained.time_of("cook: order 2 is ready") == drained.time_of("kitchen: locks up"));
     CHECK(drained.has("waiter: finds the kitchen closed"));
-    CHECK_FALSE(drained.has("cook: order 4 is ready"));
+    CHECK_FALSE(drained.has("cook: order 3 is ready"));
 }
 
 TEST_CASE("014: at the deadline it leaves, done or not")
@@ -108,9 +111,9 @@ TEST_CASE("014: at the deadline it leaves, done or not")
     const auto late = said().section("SIGTERM, with more to do than there is time");
     CHECK(
         seconds_between(late, "kitchen: hears SIGTERM", "kitchen: locks up") ==
-        Catch::Approx(0.20));
-    CHECK(late.has("cook: order 2 is ready"));
-    CHECK_FALSE(late.has("cook: order 3 is ready"));
+        Catch::Approx(0.25));
+    CHECK(late.has("cook: order 1 is ready"));
+    CHECK_FALSE(late.has("cook: order 2 is ready"));
 }
 
 TEST_CASE("014: at a second signal it leaves at once")
@@ -122,15 +125,16 @@ TEST_CASE("014: at a second signal it leaves at once")
     CHECK(lines[lines.size() - 2].event == "kitchen: hears SIGINT");
     CHECK(lines.back().event == "kitchen: locks up");
     CHECK(lines.back().time == lines[lines.size() - 2].time);
+    CHECK(twice.has("cook: order 1 is ready"));
     CHECK_FALSE(twice.has("cook: order 2 is ready"));
 }
 
 TEST_CASE("014: a swallowed cancellation makes every further await throw, and nobody hears of it")
 {
     const auto swallowed = said().section("A cancellation that is swallowed");
-    CHECK(swallowed.has("postman: door 2 opens"));
+    CHECK(swallowed.has("postman: door 1 opens"));
     CHECK(
-        swallowed.time_of("postman: nobody at door 3") ==
+        swallowed.time_of("postman: nobody at door 2") ==
         swallowed.time_of("postman: nobody at door 4"));
     CHECK(swallowed.has("depot: thinks that the postman was at every door"));
 }

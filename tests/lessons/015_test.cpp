@@ -15,15 +15,6 @@ support::transcript said()
     return support::simulated_lesson(lesson).said();
 }
 
-std::vector<std::string> events_of(const support::transcript& transcript)
-{
-    std::vector<std::string> events;
-    for (const auto& line : transcript.lines()) {
-        events.push_back(line.event);
-    }
-    return events;
-}
-
 }  // namespace
 
 TEST_CASE("015: the loop by hand is under 100 lines")
@@ -71,7 +62,7 @@ TEST_CASE("015: an exception leaves run(), and the loop destroys who is left wit
     const auto failure = said().section("What a coroutine throws leaves run()");
     const std::vector<std::string> expected = {
         "stove: is switched off", "main: there is no milk", "stove: is switched off"};
-    CHECK(events_of(failure) == expected);
+    CHECK(failure.events() == expected);
     CHECK(failure.time_of("main: there is no milk") == 0.10);
 }
 
@@ -84,7 +75,7 @@ TEST_CASE("015: dispatch runs a handler within another, post and defer after it"
         "handler: ends",
         "posted",
         "deferred"};
-    CHECK(events_of(said().section("post, dispatch, defer")) == expected);
+    CHECK(said().section("post, dispatch, defer").events() == expected);
 }
 
 TEST_CASE("015: run_one runs one, poll what is ready, and a guard keeps a loop from stopping")
@@ -99,7 +90,7 @@ TEST_CASE("015: run_one runs one, poll what is ready, and a guard keeps a loop f
         "main: run_for(20ms) ran 0",
         "main: guarded, stopped is false",
         "main: without the guard, stopped is true"};
-    CHECK(events_of(said().section("A bit at a time")) == expected);
+    CHECK(said().section("A bit at a time").events() == expected);
 }
 
 TEST_CASE("015: a second run does nothing without restart")
@@ -107,7 +98,7 @@ TEST_CASE("015: a second run does nothing without restart")
     const std::vector<std::string> expected = {
         "main: run() ran 1, up to stop()", "main: a second run() ran 0", "kitchen: breakfast",
         "main: after restart(), run() ran 1"};
-    CHECK(events_of(said().section("A second run()")) == expected);
+    CHECK(said().section("A second run()").events() == expected);
 }
 
 TEST_CASE("015: ordinary code has the result of a coroutine, on this thread and from another")
@@ -121,6 +112,6 @@ TEST_CASE("015 takes its time in real time, and prints the same lines in the sam
 {
     CHECK(support::real_time_deviation(lesson) == "");
     const auto real = support::run_lesson(lesson, support::lesson_clock::real);
-    CHECK(events_of(real.said()) == events_of(said()));
+    CHECK(real.said().events() == said().events());
     CHECK(real.took.count() >= 0.30 + 0.30 + 0.10 + 0.02 + 0.01 + 0.01);
 }

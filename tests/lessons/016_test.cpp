@@ -35,15 +35,6 @@ support::transcript said()
     return support::simulated_lesson(lesson).said();
 }
 
-std::vector<std::string> events(const support::transcript& part)
-{
-    std::vector<std::string> all;
-    for (const auto& line : part.lines()) {
-        all.push_back(line.event);
-    }
-    return all;
-}
-
 std::vector<std::string> names(const std::vector<listed::task*>& tasks)
 {
     std::vector<std::string> all;
@@ -114,31 +105,31 @@ TEST_CASE("016: the frame tells of its life in order, and holds what is kept acr
 {
     const auto life = said().section("The life of a task");
     CHECK(
-        events(life) == std::vector<std::string>{
-                            "heap: gives 4 KiB and some bytes for a frame",
-                            "brew: made",
-                            "brew: suspended at its start",
-                            "main: brew() has returned",
-                            "brew: resumed",
-                            "heap: gives 0 KiB and some bytes for a frame",
-                            "grind: made",
-                            "grind: suspended at its start",
-                            "brew: suspended",
-                            "grind: resumed",
-                            "grind: suspended",
-                            "main: start() has returned; rings the bell",
-                            "grind: resumed",
-                            "grind: suspended at its end",
-                            "brew: resumed",
-                            "grind: destroyed",
-                            "heap: has them back",
-                            "brew: has 20 g of coffee",
-                            "brew: suspended at its end",
-                            "main: ring() has returned; 200 ml of coffee",
-                            "brew: destroyed",
-                            "heap: has them back",
-                            "main: frames: 2 made, 2 freed, 0 bytes left",
-                        });
+        life.events() == std::vector<std::string>{
+                             "heap: gives 4 KiB and some bytes for a frame",
+                             "brew: made",
+                             "brew: suspended at its start",
+                             "main: brew() has returned",
+                             "brew: resumed",
+                             "heap: gives 0 KiB and some bytes for a frame",
+                             "grind: made",
+                             "grind: suspended at its start",
+                             "brew: suspended",
+                             "grind: resumed",
+                             "grind: suspended",
+                             "main: start() has returned; rings the bell",
+                             "grind: resumed",
+                             "grind: suspended at its end",
+                             "brew: resumed",
+                             "grind: destroyed",
+                             "heap: has them back",
+                             "brew: has 20 g of coffee",
+                             "brew: suspended at its end",
+                             "main: ring() has returned; 200 ml of coffee",
+                             "brew: destroyed",
+                             "heap: has them back",
+                             "main: frames: 2 made, 2 freed, 0 bytes left",
+                         });
 }
 
 TEST_CASE("016: the list has every task, where it waits, and who has what it waits for")

@@ -16,15 +16,6 @@ support::transcript simulated()
     return support::simulated_lesson(lesson).said();
 }
 
-std::vector<std::string> events_of(const support::transcript& transcript)
-{
-    std::vector<std::string> events;
-    for (const auto& line : transcript.lines()) {
-        events.push_back(line.event);
-    }
-    return events;
-}
-
 struct game {
     int messages = 0;
     int on_time = 0;
@@ -77,7 +68,7 @@ TEST_CASE("017: on the loop's own executor coroutines take turns")
 {
     const std::vector<std::string> expected = {"dishes: step 1", "soup: step 1",   "dishes: step 2",
                                                "soup: step 2",   "dishes: step 3", "soup: step 3"};
-    CHECK(events_of(simulated().section("On the loop's executor: in turn")) == expected);
+    CHECK(simulated().section("On the loop's executor: in turn").events() == expected);
 }
 
 TEST_CASE("017: on executors with a priority the urgent one runs first, though it came second")
@@ -85,8 +76,7 @@ TEST_CASE("017: on executors with a priority the urgent one runs first, though i
     const std::vector<std::string> expected = {"soup: step 1",   "soup: step 2",
                                                "soup: step 3",   "dishes: step 1",
                                                "dishes: step 2", "dishes: step 3"};
-    CHECK(
-        events_of(simulated().section("On executors with a priority: the soup first")) == expected);
+    CHECK(simulated().section("On executors with a priority: the soup first").events() == expected);
 }
 
 TEST_CASE("017: timers that are due and sockets that are ready go by priority, too")
@@ -94,7 +84,7 @@ TEST_CASE("017: timers that are due and sockets that are ready go by priority, t
     const auto both = simulated().section("Timers and sockets");
     const std::vector<std::string> expected = {
         "soup: is awake", "dishes: is awake", "soup: has the letter B", "dishes: has the letter A"};
-    CHECK(events_of(both) == expected);
+    CHECK(both.events() == expected);
     CHECK(both.time_of("soup: is awake") == 0.10);
     CHECK(both.time_of("dishes: is awake") == 0.10);
 }
@@ -109,7 +99,7 @@ TEST_CASE("017: what is spawned on the wrong executor takes turns with the urgen
 TEST_CASE("017: the handler of a timer on the wrong executor comes before the urgent one")
 {
     const std::vector<std::string> expected = {"bell: no priority", "bell: high", "bell: low"};
-    CHECK(events_of(simulated().section("A timer on the wrong executor")) == expected);
+    CHECK(simulated().section("A timer on the wrong executor").events() == expected);
 }
 
 TEST_CASE("017: a budget keeps all frames on time, and without one a burst makes them late")
@@ -129,7 +119,7 @@ TEST_CASE("017 takes its time in real time, and goes by the same order")
     for (const std::string section :
          {"On executors with a priority: the soup first", "Timers and sockets",
           "On the wrong executor", "A timer on the wrong executor"}) {
-        CHECK(events_of(real.section(section)) == events_of(simulated().section(section)));
+        CHECK(real.section(section).events() == simulated().section(section).events());
     }
     const auto hasty = game_in(real, no_limit);
     CHECK(hasty.messages == 100);

@@ -458,6 +458,15 @@ transcript transcript::section(std::string_view title) const
     return part;
 }
 
+std::vector<std::string> transcript::events() const
+{
+    std::vector<std::string> events;
+    for (const auto& line : lines_) {
+        events.push_back(line.event);
+    }
+    return events;
+}
+
 std::size_t transcript::position(std::string_view event) const
 {
     const auto found = std::find_if(

@@ -59,6 +59,9 @@ public:
 
     const std::vector<output_line>& lines() const { return lines_; }
 
+    // The lines without their times.
+    std::vector<std::string> events() const;
+
 private:
     transcript() = default;
     std::size_t position(std::string_view event) const;

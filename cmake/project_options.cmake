@@ -8,6 +8,7 @@ if(SANITIZE)
     add_link_options(-fsanitize=${SANITIZE})
     if(SANITIZE MATCHES "address" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         add_compile_options(-Wno-maybe-uninitialized) # GCC's bug 105562: sees it in std::regex
+        add_compile_options(-Wno-mismatched-new-delete) # a false alarm; see below
     endif()
     if(SANITIZE MATCHES "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         add_compile_options(-Wno-tsan) # Asio has fences that GCC's ThreadSanitizer does not model

@@ -19,6 +19,8 @@
 #include <utility>
 #include <vector>
 
+#include <sys/resource.h>
+
 using support::client;
 using tests::server;
 using namespace std::chrono_literals;
@@ -27,6 +29,13 @@ namespace {
 
 constexpr std::size_t longest_line = 65536;  // with its newline
 constexpr std::size_t mebibyte = 1 << 20;
+
+// What a client's doings may cost in memory. AddressSanitizer keeps what was freed for a while.
+#ifdef __SANITIZE_ADDRESS__
+constexpr std::size_t little = 48 * mebibyte;
+#else
+constexpr std::size_t little = 8 * mebibyte;
+#endif
 
 // What a server must be able to do whatever else is going on.
 void check_serves(const server& kitchen)
@@ -71,12 +80,17 @@ TEST_CASE("012 serve: a port that is taken is an error, and no other's trouble")
 
 TEST_CASE("012 serve: a thousand clients at once")
 {
+    // The server inherits a low limit, and has to raise it.
+    rlimit low{};
+    ::getrlimit(RLIMIT_NOFILE, &low);
+    low.rlim_cur = 100;
+    ::setrlimit(RLIMIT_NOFILE, &low);
+    server kitchen;
     const std::size_t limit = common::raise_descriptor_limit();
     const std::size_t count = std::min<std::size_t>(1000, limit - 50);
     if (count < 1000) {
         WARN("the system allows " << limit << " descriptors, so there are " << count << " clients");
     }
-    server kitchen;
     std::vector<client> guests;
     for (std::size_t guest = 0; guest < count; ++guest) {
         guests.emplace_back(kitchen.port());
@@ -114,15 +128,15 @@ TEST_CASE("012 serve: a client that never reads is slowed down, costs little, an
     client deaf(kitchen.port(), 4096);
     const std::string order = std::string(60'000, 'x') + "\n";
     std::size_t sent = 0;
-    while (sent < 64 * mebibyte) {
+    while (sent < 256 * mebibyte) {
         const auto size = deaf.send_some(order, 1000);
         if (size == 0) {
             break;
         }
         sent += size;
     }
-    CHECK(sent < 64 * mebibyte);
-    CHECK(support::resident_memory(kitchen.id()) < before + 8 * mebibyte);
+    CHECK(sent < 256 * mebibyte);
+    CHECK(support::resident_memory(kitchen.id()) < before + little);
     check_serves(kitchen);
 
     kitchen.wait_for_line("loses a guest: Connection timed out");
@@ -208,14 +222,14 @@ TEST_CASE("012 serve: a line of a mebibyte gets its refusal, and one of many cos
     server kitchen;
     check_serves(kitchen);
     const auto before = support::resident_memory(kitchen.id());
-    for (const std::size_t size : {1, 16}) {
+    for (const std::size_t size : {1, 64}) {
         client guest(kitchen.port());
         guest.send(std::string(size * mebibyte, 'x'));
         guest.send("\n");
         guest.end_sending();
         CHECK(guest.rest() == "sorry, that is too long\n");
     }
-    CHECK(support::resident_memory(kitchen.id()) < before + 8 * mebibyte);
+    CHECK(support::resident_memory(kitchen.id()) < before + little);
     check_stops(kitchen);
 }
 
@@ -257,6 +271,9 @@ TEST_CASE("012 serve: bytes that are no text come back as they are, and are not 
 
 TEST_CASE("012 serve: out of descriptors, it waits without spinning, and then goes on")
 {
+#ifdef __SANITIZE_ADDRESS__
+    SKIP("the sanitizers want descriptors themselves");
+#endif
     server kitchen({.descriptor_limit = 30});
     std::vector<client> inside;
     while (support::open_descriptors(kitchen.id()) < 30) {

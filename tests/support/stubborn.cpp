@@ -69,6 +69,9 @@ int count_descriptors()
         last = std::max(last, next);
     }
     fmt::print("{}\n", last + 1);
+    for (; last > 2; --last) {
+        ::close(last);  // a sanitizer opens files when the program ends
+    }
     return 0;
 }
 

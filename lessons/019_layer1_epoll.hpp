@@ -78,8 +78,8 @@ private:
 inline void echo_by_epoll(int socket)
 {
     epoll ready(socket);
-    std::array<char, 4096> bytes;
-    std::size_t begin = 0;  // from here to `end` it has been read, and must be written
+    std::array<char, 65536> bytes;  // more than the socket takes at once
+    std::size_t begin = 0;          // from here to `end` it has been read, and must be written
     std::size_t end = 0;
     while (true) {
         ready.wait();

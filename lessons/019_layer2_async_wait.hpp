@@ -22,7 +22,7 @@ namespace by_hand {
 // Writes back what it reads, until the other side ends.
 inline boost::asio::awaitable<void> echo_by_async_wait(boost::asio::posix::stream_descriptor socket)
 {
-    std::array<char, 4096> bytes;
+    std::array<char, 65536> bytes;  // more than the socket takes at once
     while (true) {
         co_await socket.async_wait(socket.wait_read, boost::asio::deferred);
         const auto count = receive(socket.native_handle(), bytes.data(), bytes.size());

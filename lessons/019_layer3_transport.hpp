@@ -43,7 +43,7 @@ inline std::pair<socket, socket> connected(const boost::asio::any_io_executor& e
 {
     std::pair<socket, socket> ends(executor, executor);
     boost::asio::local::connect_pair(ends.first, ends.second);
-    ends.first.set_option(socket::send_buffer_size(16 * 1024));
+    ends.first.set_option(socket::send_buffer_size(4 * 1024));
     ends.second.set_option(socket::send_buffer_size(16 * 1024));
     return ends;
 }

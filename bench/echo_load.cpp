@@ -39,6 +39,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -50,6 +51,7 @@ using clock_type = std::chrono::steady_clock;
 namespace {
 
 constexpr int rounds = 5;
+constexpr int patience = 30'000;  // milliseconds
 constexpr auto warm_up = 100ms;
 constexpr auto measured_time = 600ms;
 constexpr std::array<std::size_t, 3> connection_counts = {1, 64, 1000};
@@ -74,6 +76,7 @@ public:
         }
         const pid_t child = ::fork();
         if (child == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // when the load generator itself is killed
             ::dup2(pipe[1], STDOUT_FILENO);
             std::vector<char*> arguments;
             for (const auto& word : command) {
@@ -176,23 +179,24 @@ public:
     std::vector<double> run(clock_type::duration time)
     {
         std::vector<double> latencies;
-        std::array<epoll_event, 256> events{};
         for (const auto end = clock_type::now() + time; clock_type::now() < end;) {
-            const int ready = ::epoll_wait(epoll_, events.data(), events.size(), 1000);
-            if (ready <= 0) {
-                throw std::runtime_error("no answer for a second");
-            }
-            for (int each = 0; each < ready; ++each) {
-                auto& answered = connections_[events[static_cast<std::size_t>(each)].data.u64];
-                if (receive(answered)) {
-                    const std::chrono::duration<double, std::micro> took =
-                        clock_type::now() - answered.sent;
-                    latencies.push_back(took.count());
-                    send(answered);
-                }
+            for (auto* const answered : wait_for_answers()) {
+                const std::chrono::duration<double, std::micro> took =
+                    clock_type::now() - answered->sent;
+                latencies.push_back(took.count());
+                send(*answered);
             }
         }
         return latencies;
+    }
+
+    // Waits for the answers that are to come. A connection that is closed before is reset, and the
+    // server has more to do.
+    void finish()
+    {
+        for (auto left = connections_.size(); left > 0;) {
+            left -= wait_for_answers().size();
+        }
     }
 
 private:
@@ -201,6 +205,24 @@ private:
         clock_type::time_point sent;
         std::size_t received;  // of the answer
     };
+
+    // Gives those that have got one whole.
+    std::vector<connection*> wait_for_answers()
+    {
+        std::array<epoll_event, 256> events{};
+        const int ready = ::epoll_wait(epoll_, events.data(), events.size(), patience);
+        if (ready <= 0) {
+            throw std::runtime_error("a server has not answered for half a minute");
+        }
+        std::vector<connection*> answered;
+        for (int each = 0; each < ready; ++each) {
+            auto& from = connections_[events[static_cast<std::size_t>(each)].data.u64];
+            if (receive(from)) {
+                answered.push_back(&from);
+            }
+        }
+        return answered;
+    }
 
     static int connect(unsigned short port)
     {
@@ -265,13 +287,15 @@ result measure(const server& measured, std::size_t connections)
     const auto start = clock_type::now();
     auto latencies = clients.run(measured_time);
     const std::chrono::duration<double> took = clock_type::now() - start;
+    const auto processor_time = measured.processor_time() - before;
+    clients.finish();
     const auto count = static_cast<double>(latencies.size());
     if (latencies.empty()) {
         throw std::runtime_error("no request was answered");
     }
     result found;
     found.requests_per_second = count / took.count();
-    found.processor = (measured.processor_time() - before) / count * 1e6;
+    found.processor = processor_time / count * 1e6;
     found.median = quantile(latencies, 0.5);
     found.percentile = quantile(latencies, 0.99);
     return found;
@@ -309,11 +333,11 @@ struct row {
 void print(const std::vector<row>& rows)
 {
     fmt::print(
-        "{:>11}  {:<14}{:>12}{:>7}{:>10}{:>10}{:>14}{:>7}\n", "connections", "server", "requests/s",
+        "{:>11}  {:<14}{:>12}{:>7}{:>10}{:>10}{:>16}{:>7}\n", "connections", "server", "requests/s",
         "ratio", "p50, us", "p99, us", "CPU us/request", "ratio");
     for (const auto& [connections, name, found, rate_ratio, processor_ratio] : rows) {
         fmt::print(
-            "{:>11}  {:<14}{:>12.0f}{:>7.2f}{:>10.0f}{:>10.0f}{:>14.2f}{:>7.2f}\n", connections,
+            "{:>11}  {:<14}{:>12.0f}{:>7.2f}{:>10.0f}{:>10.0f}{:>16.2f}{:>7.2f}\n", connections,
             name, found.requests_per_second, rate_ratio, found.median, found.percentile,
             found.processor, processor_ratio);
     }

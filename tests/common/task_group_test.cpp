@@ -726,10 +726,15 @@ TEST_CASE("a task group works on a plain io_context and on a strand")
 {
     asio::io_context context;
     trace notes;
+    const auto note_at = [&](common::time_point due, std::string_view note) -> awaitable<void> {
+        co_await common::sleep_until(due);
+        notes.emplace_back(note);
+    };
     const auto main = [&]() -> awaitable<void> {
+        const auto start = common::now();  // one for both: a stall in between changes nothing
         co_await with_task_group([&](task_group& group) -> awaitable<void> {
-            group.spawn(tests::note_after(4ms, notes, "late"));
-            group.spawn(tests::note_after(2ms, notes, "soon"));
+            group.spawn(note_at(start + 80ms, "late"));
+            group.spawn(note_at(start + 40ms, "soon"));
             co_return;
         });
         notes.emplace_back("all");

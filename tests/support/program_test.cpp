@@ -25,7 +25,8 @@ namespace {
 bool is_alive(const std::string& process)
 {
     std::ifstream stat(fmt::format("/proc/{}/stat", std::stoi(process)));
-    const std::string text{std::istreambuf_iterator<char>(stat), {}};
+    std::string text;
+    std::getline(stat, text, '\0');  // nothing, if the process went since the file was opened
     const auto state = text.rfind(") ");
     return state != std::string::npos && text[state + 2] != 'Z';
 }

@@ -72,7 +72,8 @@ struct process_state {
 process_state state_of(int id)
 {
     std::ifstream file(fmt::format("/proc/{}/stat", id));
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    std::string text;
+    std::getline(file, text, '\0');  // nothing, if the process went since the file was opened
     const auto name_end = text.rfind(") ");
     if (name_end == std::string::npos) {
         return {};

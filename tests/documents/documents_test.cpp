@@ -53,7 +53,23 @@ std::vector<fs::path> markdown_files()
             files.push_back(entry.path());
         }
     }
+    for (const auto& project : support::project_names()) {
+        files.push_back(support::source_dir() / "projects" / project / "README.md");
+    }
     return files;
+}
+
+// The sources of an application, without its tests.
+std::string project_source_of(const std::string& project)
+{
+    std::string source;
+    for (const auto& entry : fs::directory_iterator(support::source_dir() / "projects" / project)) {
+        const auto ending = entry.path().extension();
+        if (ending == ".cpp" || ending == ".hpp") {
+            source += support::read_file(entry.path());
+        }
+    }
+    return source;
 }
 
 std::vector<std::string> lines_of(const std::string& text)
@@ -271,5 +287,69 @@ TEST_CASE("README.md lists every lesson")
     for (const auto& lesson : support::lesson_names()) {
         INFO(lesson);
         CHECK(std::count(links.begin(), links.end(), "lessons/" + lesson + ".cpp") >= 1);
+    }
+}
+
+TEST_CASE("every project opens with the same header, and its title is that of its section")
+{
+    for (const auto& project : support::project_names()) {
+        INFO(project);
+        const auto main = support::source_dir() / "projects" / project / "main.cpp";
+        const auto lines = lines_of(support::read_file(main));
+        REQUIRE(lines.size() > 6);
+        CHECK(lines[0].starts_with("// " + project + " · "));
+        CHECK(lines[1] == "//");
+        CHECK(lines[2].starts_with("// Idea     "));
+        CHECK(lines[2].ends_with("."));
+        CHECK(lines[3].starts_with("// Lessons  "));
+        CHECK(lines[4].starts_with("// Run      ./learn run " + project));
+        CHECK(
+            lines[5] ==
+            "// Read     projects/" + project + "/README.md, and docs/progression.md, Part V");
+        CHECK_NOTHROW(progression().section(2, lines[0].substr(3)));
+    }
+}
+
+TEST_CASE("every project has a section in progression.md, with the same parts in the same order")
+{
+    const std::vector<std::string> parts = {"The idea",       "A tour of the source", "A run",
+                                            "What to notice", "How it is tested",     "Try it"};
+    for (const auto& project : support::project_names()) {
+        INFO(project);
+        const auto section = progression().section(2, project + " · ");
+        std::vector<std::string> found;
+        for (const auto& heading : section.headings()) {
+            if (heading.level == 3) {
+                found.push_back(heading.text);
+            }
+        }
+        CHECK(found == parts);
+        const auto links = section.links();
+        CHECK(std::count(links.begin(), links.end(), "../projects/" + project) == 1);
+    }
+}
+
+TEST_CASE("every name() that a project's section mentions stands in its sources")
+{
+    static const std::regex mention(R"(`(?:\w+(?:::|\.))*(\w+)\(\)`)");
+    for (const auto& project : support::project_names()) {
+        const auto source = project_source_of(project);
+        const auto section = progression().section(2, project + " · ");
+        for (const auto& name : matches(section.prose(), mention)) {
+            INFO(project << ": " << name << "()");
+            CHECK(std::regex_search(source, std::regex("\\b" + name + "(?:<[^(]*>)?\\(")));
+        }
+    }
+}
+
+TEST_CASE("README.md and the plan list every project")
+{
+    const document readme(support::read_file(support::source_dir() / "README.md"));
+    const auto links = readme.links();
+    const auto plan = progression().section(2, "The plan").text();
+    for (const auto& project : support::project_names()) {
+        INFO(project);
+        CHECK(std::count(links.begin(), links.end(), "projects/" + project) == 1);
+        CHECK(plan.find("| " + project + " |") != std::string::npos);
     }
 }

@@ -74,6 +74,18 @@ std::vector<std::string> lesson_names()
     return names;
 }
 
+std::vector<std::string> project_names()
+{
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(source_dir() / "projects")) {
+        if (entry.is_directory()) {
+            names.push_back(entry.path().filename().string());
+        }
+    }
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
 document document::section(int level, std::string_view title) const
 {
     std::string section;

@@ -20,6 +20,9 @@ std::string read_file(const std::filesystem::path& file);
 // The lessons by their file names without the ending, in order.
 std::vector<std::string> lesson_names();
 
+// The folders of the applications in projects/, in alphabetical order.
+std::vector<std::string> project_names();
+
 // A block between two fences, without them.
 struct code_block {
     std::string

@@ -1,0 +1,3 @@
+// Boost.Beast's own sources, compiled once.
+
+#include <boost/beast/src.hpp>

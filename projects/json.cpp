@@ -1,0 +1,3 @@
+// Boost.JSON's own sources, compiled once.
+
+#include <boost/json/src.hpp>

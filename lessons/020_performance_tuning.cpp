@@ -21,11 +21,14 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/read.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -36,6 +39,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
@@ -46,6 +50,7 @@
 namespace asio = boost::asio;
 using asio::awaitable;
 using asio::ip::tcp;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -294,6 +299,85 @@ figures walks(std::size_t walkers, std::size_t rounds, int concurrency_hint = 1,
     return measure([&loop] { handlers += loop.run(); }, walkers * rounds);
 }
 
+using steady = std::chrono::steady_clock;
+
+double microseconds_since(steady::time_point start)
+{
+    return std::chrono::duration<double, std::micro>(steady::now() - start).count();
+}
+
+// Calls one order after another, and writes down how long each took.
+awaitable<void> guest(pipe& kitchen, std::size_t left, std::vector<double>& waits)
+{
+    for (order called{}; left > 0; --left) {
+        const auto start = steady::now();
+        co_await asio::async_write(kitchen, asio::buffer(called), asio::deferred);
+        co_await asio::async_read(kitchen, asio::buffer(called), asio::deferred);
+        waits.push_back(microseconds_since(start));
+    }
+}
+
+// Thinks for 5 ms over every twentieth order: in the way of everybody, or not.
+awaitable<void> thoughtful_cook(pipe& hatch, std::size_t left, bool blocks)
+{
+    asio::steady_timer thought(hatch.get_executor());
+    for (order heard{}; left > 0; --left) {
+        co_await asio::async_read(hatch, asio::buffer(heard), asio::deferred);
+        if (left % 20 == 0 && blocks) {
+            std::this_thread::sleep_for(5ms);
+        } else if (left % 20 == 0) {
+            thought.expires_after(5ms);
+            co_await thought.async_wait(asio::deferred);
+        }
+        co_await asio::async_write(hatch, asio::buffer(heard), asio::deferred);
+    }
+}
+
+// The loop's lag: how much later than asked for a timer goes off, at worst.
+awaitable<void> watch(const std::vector<double>& waits, double& lag)
+{
+    asio::steady_timer timer(co_await asio::this_coro::executor);
+    while (waits.size() < orders) {
+        timer.expires_after(1ms);
+        co_await timer.async_wait(asio::deferred);
+        lag = std::max(lag, microseconds_since(timer.expiry()));
+    }
+}
+
+// Ten guests and ten cooks, of whom one is thoughtful. Prints what an average does not tell.
+void print_waits(const std::string& name, bool blocks)
+{
+    asio::io_context loop(1);
+    std::deque<pipe> ends;
+    std::vector<double> waits;
+    double lag = 0;
+    asio::co_spawn(loop, watch(waits, lag), rethrow);
+    for (std::size_t i = 0; i < 10; ++i) {
+        auto& kitchen = ends.emplace_back(loop);
+        auto& hatch = ends.emplace_back(loop);
+        asio::local::connect_pair(kitchen, hatch);
+        asio::co_spawn(loop, guest(kitchen, orders / 10, waits), rethrow);
+        asio::co_spawn(
+            loop,
+            i == 0 ? thoughtful_cook(hatch, orders / 10, blocks)
+                   : cook(hatch, orders / 10, 1, asio::deferred),
+            rethrow);
+    }
+    const auto start = steady::now();
+    loop.run();
+    const auto took = microseconds_since(start);
+
+    std::sort(waits.begin(), waits.end());
+    const auto average = std::accumulate(waits.begin(), waits.end(), 0.0) / orders;
+    fmt::print("{:<20}", name);
+    for (const double figure :
+         {orders / took * 1e6, average, waits[orders / 2], waits[orders * 99 / 100], waits.back(),
+          lag}) {
+        fmt::print("{:>10}", timed ? fmt::format("{:.0f}", figure) : "-");
+    }
+    fmt::print("\n");
+}
+
 // Takes from the heap each time. std::allocator would not do: with that, Asio uses its own.
 template <class T>
 struct heap_allocator : std::allocator<T> {
@@ -353,4 +437,11 @@ int main()
         {{"one thread", [] { return evening_of_threads(10, false); }},
          {"a thread for each cook", [] { return evening_of_threads(10, true); }},
          {"a coroutine for each", [] { return evening(10, 1, 100); }}});
+
+    common::section("What an average hides");
+    fmt::print(
+        "{:>30}{:>10}{:>10}{:>10}{:>10}{:>10}\n", "orders/s", "average", "50 %", "99 %", "slowest",
+        "lag, us");
+    print_waits("one cook blocks", true);
+    print_waits("one cook awaits", false);
 }

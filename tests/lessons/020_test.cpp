@@ -170,6 +170,34 @@ TEST_CASE("020: in real time it prints the same counts, and times beside them")
     }
 }
 
+TEST_CASE("020: a cook who blocks makes all ten guests wait, which the 99th percentile shows")
+{
+    // Orders a second, average, median, 99th percentile, slowest and lag, by the name of the row.
+    std::map<std::string, std::vector<double>> rows;
+    const auto run = support::run_lesson(lesson, support::lesson_clock::real);
+    const auto lines = run.said().section("What an average hides").lines();
+    for (auto line = lines.begin() + 1; line != lines.end(); ++line) {
+        const auto name_end = line->event.find("  ");
+        std::istringstream rest(line->event.substr(name_end));
+        auto& figures = rows[line->event.substr(0, name_end)];
+        for (double figure = 0; rest >> figure;) {
+            figures.push_back(figure);
+        }
+        REQUIRE(figures.size() == 6);
+        CHECK(figures[0] > 0);
+        CHECK(figures[2] <= figures[3]);
+        CHECK(figures[3] <= figures[4]);
+        CHECK(figures[1] <= figures[4]);
+    }
+    REQUIRE(rows.size() == 2);
+
+    // Five thoughts of 5 ms: in the way of ten orders each, or of one.
+    const auto& blocks = rows.at("one cook blocks");
+    CHECK(blocks[3] >= 5000);
+    CHECK(blocks[5] >= 4000);  // a timer is set for 1 ms later at the most
+    CHECK(rows.at("one cook awaits")[4] >= 5000);
+}
+
 TEST_CASE("020: each ratio is that of the figures above it")
 {
     for (const auto& title : titles) {

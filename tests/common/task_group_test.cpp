@@ -733,8 +733,8 @@ TEST_CASE("a task group works on a plain io_context and on a strand")
     const auto main = [&]() -> awaitable<void> {
         const auto start = common::now();  // one for both: a stall in between changes nothing
         co_await with_task_group([&](task_group& group) -> awaitable<void> {
-            group.spawn(note_at(start + 80ms, "late"));
-            group.spawn(note_at(start + 40ms, "soon"));
+            group.spawn(note_at(start + 320ms, "late"));
+            group.spawn(note_at(start + 300ms, "soon"));
             co_return;
         });
         notes.emplace_back("all");

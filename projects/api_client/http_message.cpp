@@ -1,0 +1,25 @@
+#include "api_client/http_message.hpp"
+
+#include <boost/beast/core/string.hpp>
+
+#include <algorithm>
+#include <array>
+
+namespace http {
+
+const std::string* fields::find(std::string_view name) const
+{
+    const auto found = std::find_if(all_.begin(), all_.end(), [name](const field& each) {
+        return boost::beast::iequals(each.name, name);
+    });
+    return found == all_.end() ? nullptr : &found->value;
+}
+
+bool is_idempotent(std::string_view method)
+{
+    static constexpr std::array<std::string_view, 6> idempotent = {"GET",   "HEAD", "OPTIONS",
+                                                                   "TRACE", "PUT",  "DELETE"};
+    return std::find(idempotent.begin(), idempotent.end(), method) != idempotent.end();
+}
+
+}  // namespace http

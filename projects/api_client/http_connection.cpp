@@ -46,13 +46,30 @@ constexpr std::uint32_t header_limit = 64 * 1024;
 using outgoing = beast::http::request<beast::http::span_body<const char>>;
 using incoming = beast::http::response_parser<beast::http::string_body>;
 
+std::string_view name_of(failure kind)
+{
+    switch (kind) {
+        case failure::no_connection:
+            return "no connection";
+        case failure::no_answer:
+            return "no answer";
+        case failure::cut_off:
+            return "cut off";
+        case failure::malformed:
+            return "not HTTP";
+        case failure::too_large:
+            break;
+    }
+    return "too large";
+}
+
 // A cancellation stays one.
-[[noreturn]] void fail(failure kind, const url& where, error_code error)
+[[noreturn]] void fail(failure kind, error_code error)
 {
     if (error == asio::error::operation_aborted) {
         throw boost::system::system_error(error);
     }
-    throw exchange_error(kind, fmt::format("{}: {}", where.authority(), error.message()));
+    throw exchange_error(kind, fmt::format("{}: {}", name_of(kind), error.message()));
 }
 
 // Nobody can interrupt the system while it looks up a name, and Asio does not try. So the lookup is
@@ -79,7 +96,7 @@ awaitable<tcp::resolver::results_type> look_up(const url& where)
         });
     co_await pending->done.wait();
     if (pending->error) {
-        fail(failure::no_connection, where, pending->error);
+        fail(failure::no_connection, pending->error);
     }
     co_return pending->found;
 }
@@ -173,7 +190,7 @@ awaitable<void> connection::open(const url& where)
     const auto [error, endpoint] =
         co_await asio::async_connect(socket_, endpoints, asio::as_tuple(asio::deferred));
     if (error) {
-        fail(failure::no_connection, where, error);
+        fail(failure::no_connection, error);
     }
     socket_.set_option(tcp::no_delay(true));
     socket_.non_blocking(true);  // for is_reusable
@@ -188,7 +205,7 @@ awaitable<response> connection::exchange(const request& what)
     const auto [unsent, written] =
         co_await beast::http::async_write(socket_, message, asio::as_tuple(asio::deferred));
     if (unsent) {
-        fail(failure::no_answer, what.where, unsent);
+        fail(failure::no_answer, unsent);
     }
 
     // Answers of the kind "100 Continue" may come before the one that counts.
@@ -204,7 +221,7 @@ awaitable<response> connection::exchange(const request& what)
             socket_, buffer, parser, asio::as_tuple(asio::deferred));
         begun = begun || parser.got_some();
         if (error) {
-            fail(kind_of(error, begun), what.where, error);
+            fail(kind_of(error, begun), error);
         }
         if (!is_interim(parser)) {
             is_clean_ = parser.keep_alive() && buffer.size() == 0;

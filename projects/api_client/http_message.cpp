@@ -15,11 +15,12 @@ const std::string* fields::find(std::string_view name) const
     return found == all_.end() ? nullptr : &found->value;
 }
 
-bool is_idempotent(std::string_view method)
+bool is_idempotent(const request& what)
 {
     static constexpr std::array<std::string_view, 6> idempotent = {"GET",   "HEAD", "OPTIONS",
                                                                    "TRACE", "PUT",  "DELETE"};
-    return std::find(idempotent.begin(), idempotent.end(), method) != idempotent.end();
+    return std::find(idempotent.begin(), idempotent.end(), what.method) != idempotent.end() ||
+           what.headers.find("Idempotency-Key") != nullptr;
 }
 
 }  // namespace http

@@ -30,7 +30,7 @@ private:
 // can be sent again.
 bool was_stale(const exchange_error& error, const request& what)
 {
-    return error.kind() == failure::no_answer && is_idempotent(what.method);
+    return error.kind() == failure::no_answer && is_idempotent(what);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/span.hpp>
+#include <boost/beast/core/string.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -125,6 +126,13 @@ bool is_field_value(std::string_view text)
     return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
 }
 
+// What this layer makes of the rest of the request.
+bool is_ours(std::string_view name)
+{
+    return beast::iequals(name, "Host") || beast::iequals(name, "Content-Length") ||
+           beast::iequals(name, "Transfer-Encoding");
+}
+
 outgoing message_of(const request& what)
 {
     if (!is_token(what.method)) {
@@ -136,7 +144,7 @@ outgoing message_of(const request& what)
     message.target(what.where.target());
     message.set(beast::http::field::host, what.where.authority());
     for (const auto& [name, value] : what.headers) {
-        if (!is_token(name) || !is_field_value(value)) {
+        if (!is_token(name) || !is_field_value(value) || is_ours(name)) {
             throw std::invalid_argument(fmt::format("the field '{}' cannot be sent", name));
         }
         message.insert(name, value);
@@ -160,11 +168,11 @@ failure kind_of(error_code error, bool begun)
     return begun ? failure::cut_off : failure::no_answer;
 }
 
+// 1xx, but for 101, which is the last word in HTTP.
 bool is_interim(const incoming& parser)
 {
-    return beast::http::to_status_class(parser.get().result()) ==
-               beast::http::status_class::informational &&
-           parser.get().result() != beast::http::status::switching_protocols;
+    const auto status = parser.get().result_int();
+    return status / 100 == 1 && status != 101;
 }
 
 response response_of(incoming& parser)

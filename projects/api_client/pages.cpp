@@ -2,6 +2,7 @@
 
 #include "api_client/link_header.hpp"
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -96,7 +97,12 @@ asio::experimental::coro<json::value> items_of(
         if (seen.size() > how.most_pages) {
             throw unexpected_answer(fmt::format("there are more than {} pages", how.most_pages));
         }
-        auto fetching = asio::co_spawn(executor, fetch(from, *where, how), asio::deferred);
+        // Without the slot, Asio would use one in which the generator keeps its own cancellation
+        // state, and overwrite it (its issue 1501).
+        const auto cancellation = co_await asio::this_coro::cancellation_state;
+        auto fetching = asio::co_spawn(
+            executor, fetch(from, *where, how),
+            asio::bind_cancellation_slot(cancellation.slot(), asio::deferred));
         auto now = co_await std::move(fetching);
         if (now.next && now.next->authority() != where->authority()) {
             throw unexpected_answer(

@@ -165,17 +165,21 @@ awaitable<void> scripted_server::serve()
 
 void scripted_server::refuse()
 {
-    listening_.clear();
-    door_.close();
-    bind(keeper_, address_);
+    if (listening_.is_set()) {
+        listening_.clear();
+        door_.close();
+        bind(keeper_, address_);
+    }
 }
 
 void scripted_server::listen()
 {
-    keeper_.close();
-    bind(door_, address_);
-    door_.listen();
-    listening_.set();
+    if (!listening_.is_set()) {
+        keeper_.close();
+        bind(door_, address_);
+        door_.listen();
+        listening_.set();
+    }
 }
 
 awaitable<void> scripted_server::serve_one(tcp::socket peer, int number)
@@ -192,6 +196,7 @@ awaitable<void> scripted_server::serve_one(tcp::socket peer, int number)
             then = next.then;
             if (then == ending::reset) {
                 peer.set_option(tcp::socket::linger(true, 0));
+                peer.close();  // the destructor would end it as it should
             }
         }
     } catch (const boost::system::system_error&) {

@@ -111,15 +111,6 @@ awaitable<client::outcome> client::try_once(const http::request& what)
     co_return result;
 }
 
-awaitable<json::value> client::get_json(http::url where)
-{
-    http::request what(std::move(where));
-    what.headers.add("Accept", "application/json");
-    const auto answer = co_await send(std::move(what));
-    require_success(answer);
-    co_return json_of(answer);
-}
-
 void require_success(const http::response& answer)
 {
     if (answer.status < 200 || answer.status > 299) {

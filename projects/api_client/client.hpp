@@ -67,16 +67,10 @@ public:
     // the one after which there was no time, or there were no tries, left. Throws
     // http::exchange_error where the last try had no answer; deadline_exceeded;
     // std::invalid_argument for a request that cannot be sent.
+    //
+    // Cancelled (terminal), it throws operation_aborted, wherever it is, and leaves the pool as it
+    // was, without the connection that was in use.
     boost::asio::awaitable<http::response> send(http::request what);
-
-    // The same, and takes the body for JSON. Throws unexpected_answer besides, where the status is
-    // not from 200 to 299, and where the body is not JSON.
-    boost::asio::awaitable<boost::json::value> get_json(http::url where);
-
-    // Cancelling them (terminal) throws operation_aborted, wherever they are, and leaves the pool
-    // as it was, without the connection that was in use.
-
-    const client_options& options() const { return options_; }
 
 private:
     struct outcome;
@@ -93,6 +87,7 @@ private:
 // Throws unexpected_answer unless the status is from 200 to 299.
 void require_success(const http::response& answer);
 
+// The body, taken apart. Throws unexpected_answer if it is not JSON.
 boost::json::value json_of(const http::response& answer);
 
 }  // namespace api

@@ -59,6 +59,10 @@ struct request {
 // which a server knows a request that it has seen.
 bool is_idempotent(const request& what);
 
+// Throws std::invalid_argument for a request with a method or field that would be read as something
+// else, such as one with a line break in it, and for fields that are made of the rest.
+void require_sendable(const request& what);
+
 struct response {
     int status = 0;
     std::string reason;  // what the server says the status means

@@ -44,6 +44,7 @@ pool::pool(pool_limits limits) : limits_(limits)
 
 awaitable<response> pool::exchange(request what)
 {
+    require_sendable(what);
     auto& places =
         places_.try_emplace(what.where.authority(), limits_.connections_per_host).first->second;
     const auto place = co_await places.acquire();

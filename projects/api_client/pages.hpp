@@ -35,7 +35,8 @@ struct paging {
         "items";                // the member with the items, where the page is not itself an array
     std::string next = "next";  // the member with the next page, where there is no Link: a string
     std::size_t most_pages = 1000;
-    http::fields headers = {};
+    http::fields headers = {};                 // for each request
+    std::size_t body_limit = 8 * 1024 * 1024;  // of a page, in bytes
 };
 
 // The items of all pages, in order. The client must outlive it. async_resume throws what

@@ -40,6 +40,9 @@ http::fields fields_of(const std::vector<std::string>& lines)
         const auto value = std::min(line.find_first_not_of(' ', colon + 1), line.size());
         headers.add(line.substr(0, colon), line.substr(value));
     }
+    if (headers.find("User-Agent") == nullptr) {
+        headers.add("User-Agent", "api_client");  // some servers refuse who has no name
+    }
     return headers;
 }
 

@@ -173,7 +173,7 @@ awaitable<void> connection::open(const url& where)
         fail(failure::no_connection, error);
     }
     socket_.set_option(tcp::no_delay(true));
-    socket_.non_blocking(true);  // for is_reusable
+    socket_.non_blocking(true);  // so that is_reusable does not wait
     is_clean_ = true;
 }
 

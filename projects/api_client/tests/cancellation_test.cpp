@@ -208,3 +208,30 @@ TEST_CASE("a list can be cancelled at every step, in a page and between two")
         });
     CHECK(turns >= 6);
 }
+
+TEST_CASE("the event loop can be destroyed at every step of a call")
+{
+    struct abandoned {};
+    const auto call = [](http::url where) -> awaitable<void> {
+        http::pool pool;
+        co_await send(pool, get(where));
+    };
+    const auto script = api::in_order({answer(500), api::late(5min, hello), hello});
+    for (int turns = 1;; ++turns) {
+        INFO("destroyed after turn " << turns);
+        tests::turn_counter counter(turns, [] { throw abandoned(); });
+        try {
+            with_script(script, [&](scripted_server& server) -> awaitable<void> {
+                common::event ended;
+                asio::co_spawn(
+                    tests::counted(co_await asio::this_coro::executor, counter),
+                    call(server.at("/")), [&](const std::exception_ptr&) { ended.set(); });
+                co_await ended.wait();
+            });
+        } catch (const abandoned&) {
+            continue;
+        }
+        CHECK(turns >= 10);
+        break;
+    }
+}

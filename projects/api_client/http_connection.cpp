@@ -1,0 +1,225 @@
+#include "api_client/http_connection.hpp"
+
+#include "common/event.hpp"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/span.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/span_body.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <fmt/format.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+using asio::awaitable;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+namespace http {
+
+namespace {
+
+constexpr std::uint32_t header_limit = 64 * 1024;
+
+using outgoing = beast::http::request<beast::http::span_body<const char>>;
+using incoming = beast::http::response_parser<beast::http::string_body>;
+
+std::string_view name_of(failure kind)
+{
+    switch (kind) {
+        case failure::no_connection:
+            return "no connection";
+        case failure::no_answer:
+            return "no answer";
+        case failure::cut_off:
+            return "cut off";
+        case failure::malformed:
+            return "not HTTP";
+        case failure::too_large:
+            break;
+    }
+    return "too large";
+}
+
+// A cancellation stays one.
+[[noreturn]] void fail(failure kind, error_code error)
+{
+    if (error == asio::error::operation_aborted) {
+        throw boost::system::system_error(error);
+    }
+    throw exchange_error(kind, fmt::format("{}: {}", name_of(kind), error.message()));
+}
+
+// Nobody can interrupt the system while it looks up a name, and Asio does not try. So the lookup is
+// an object of its own, and who is cancelled while waiting for it leaves it behind. It ends by
+// itself.
+struct lookup {
+    explicit lookup(asio::any_io_executor executor) : resolver(std::move(executor)) {}
+
+    tcp::resolver resolver;
+    common::event done;
+    error_code error;
+    tcp::resolver::results_type found;
+};
+
+awaitable<tcp::resolver::results_type> look_up(const url& where)
+{
+    const auto pending = std::make_shared<lookup>(co_await asio::this_coro::executor);
+    pending->resolver.async_resolve(
+        where.host(), std::to_string(where.port()),
+        [pending](error_code error, tcp::resolver::results_type found) {
+            pending->error = error;
+            pending->found = std::move(found);
+            pending->done.set();
+        });
+    co_await pending->done.wait();
+    if (pending->error) {
+        fail(failure::no_connection, pending->error);
+    }
+    co_return pending->found;
+}
+
+// An address needs no lookup.
+awaitable<tcp::resolver::results_type> endpoints_of(const url& where)
+{
+    error_code is_a_name;
+    const auto address = asio::ip::make_address(where.host(), is_a_name);
+    if (is_a_name) {
+        co_return co_await look_up(where);
+    }
+    co_return tcp::resolver::results_type::create(
+        tcp::endpoint(address, where.port()), where.host(), "");
+}
+
+outgoing message_of(const request& what)
+{
+    outgoing message;
+    message.version(11);
+    message.method_string(what.method);
+    message.target(what.where.target());
+    message.set(beast::http::field::host, what.where.authority());
+    for (const auto& [name, value] : what.headers) {
+        message.insert(name, value);
+    }
+    message.body() = beast::span<const char>(what.body.data(), what.body.size());
+    message.prepare_payload();  // sets Content-Length
+    return message;
+}
+
+// `begun` says that a part of the answer has come.
+failure kind_of(error_code error, bool begun)
+{
+    using protocol = beast::http::error;
+    const bool of_protocol = error.category() == make_error_code(protocol::body_limit).category();
+    if (error == protocol::body_limit) {
+        return failure::too_large;
+    }
+    if (of_protocol && error != protocol::end_of_stream && error != protocol::partial_message) {
+        return failure::malformed;
+    }
+    return begun ? failure::cut_off : failure::no_answer;
+}
+
+// 1xx, but for 101, which is the last word in HTTP.
+bool is_interim(const incoming& parser)
+{
+    const auto status = parser.get().result_int();
+    return status / 100 == 1 && status != 101;
+}
+
+response response_of(incoming& parser)
+{
+    auto message = parser.release();
+    response answer;
+    answer.status = static_cast<int>(message.result_int());
+    answer.reason = message.reason();
+    for (const auto& each : message) {
+        answer.headers.add(std::string(each.name_string()), std::string(each.value()));
+    }
+    answer.body = std::move(message.body());
+    return answer;
+}
+
+}  // namespace
+
+connection::connection(asio::any_io_executor executor) : socket_(std::move(executor)) {}
+
+awaitable<void> connection::open(const url& where)
+{
+    const auto endpoints = co_await endpoints_of(where);
+    const auto [error, endpoint] =
+        co_await asio::async_connect(socket_, endpoints, asio::as_tuple(asio::deferred));
+    if (error) {
+        fail(failure::no_connection, error);
+    }
+    socket_.set_option(tcp::no_delay(true));
+    socket_.non_blocking(true);  // so that is_reusable does not wait
+    is_clean_ = true;
+}
+
+awaitable<response> connection::exchange(const request& what)
+{
+    auto message = message_of(what);
+    is_clean_ = false;
+
+    const auto [unsent, written] =
+        co_await beast::http::async_write(socket_, message, asio::as_tuple(asio::deferred));
+    if (unsent) {
+        fail(failure::no_answer, unsent);
+    }
+
+    // Answers of the kind "100 Continue" may come before the one that counts.
+    beast::flat_buffer buffer;
+    bool begun = false;
+    while (true) {
+        incoming parser;
+        parser.eager(true);  // the body, too
+        parser.header_limit(header_limit);
+        parser.body_limit(what.body_limit);
+        parser.skip(what.method == "HEAD");
+        const auto [error, size] = co_await beast::http::async_read(
+            socket_, buffer, parser, asio::as_tuple(asio::deferred));
+        begun = begun || parser.got_some();
+        if (error) {
+            fail(kind_of(error, begun), error);
+        }
+        if (!is_interim(parser)) {
+            is_clean_ = parser.keep_alive() && buffer.size() == 0;
+            co_return response_of(parser);
+        }
+    }
+}
+
+bool connection::is_reusable()
+{
+    if (!is_clean_) {
+        return false;
+    }
+    // On a quiet connection there is nothing to read, not even the end.
+    std::array<char, 1> byte;
+    error_code error;
+    socket_.receive(asio::buffer(byte), tcp::socket::message_peek, error);
+    return error == asio::error::would_block;
+}
+
+}  // namespace http

@@ -1,5 +1,7 @@
 #include "web_scraper/url.hpp"
 
+#include "api_client/url.hpp"
+
 #include <catch2/catch_test_macros.hpp>
 
 #include <string>
@@ -134,6 +136,9 @@ TEST_CASE("normalising is done after one time, whatever the text")
             INFO(text);
             REQUIRE(normal(once->text()) == once->text());
             REQUIRE(once->resolve("") == once);
+            if (once->scheme() == "http") {  // and it is what will be asked for
+                REQUIRE(http::url(once->text()).text() == once->text());
+            }
         }
     }
     CHECK(parsed > 9'000);

@@ -1,0 +1,142 @@
+// The crawl: which pages are asked for, in which order, and how fast.
+//
+// Each host has a queue of pages and one coroutine that takes them out, at the host's own pace. For
+// each page it gets a permit from a semaphore that all hosts share, and spawns a visit with it. So
+// the two limits are two things: the pace says how often a host is asked, the permits how many
+// answers are awaited at a time. A slow host keeps nobody else waiting.
+//
+//     discover ──> queue of the host ──> pace ──> permit ──> visit ──┐
+//        ^                                                           │
+//        └──────────── links and redirects of the page ──────────────┘
+//
+// A visit asks for one page, once. A redirect is not followed on the spot: its target is discovered
+// like the target of a link. So the limits, robots.txt and the rule on hosts hold for it without
+// any code of their own, and a page to which ten redirects lead is fetched once.
+//
+// Pages arrive in any order, so the first way found to a page need not be the shortest. When a
+// shorter one turns up, what the page leads to has moved closer, too: `discover` passes that on. In
+// the end depths are exact, however the answers came.
+//
+// The crawl is over when no page waits and no visit is under way. Cancelled, it stops where it is;
+// what is known by then stands in the site.
+
+#pragma once
+
+#include "web_scraper/fetch.hpp"
+#include "web_scraper/robots.hpp"
+#include "web_scraper/site.hpp"
+#include "web_scraper/url.hpp"
+
+#include "common/clock.hpp"
+#include "common/event.hpp"
+#include "common/queue.hpp"
+#include "common/semaphore.hpp"
+#include "common/task_group.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace web_scraper {
+
+// What this crawler calls itself: to servers, and when it looks for its rules in robots.txt.
+inline constexpr std::string_view crawler_name = "web_scraper";
+
+struct limits {
+    std::size_t concurrency = 8;                                 // requests under way
+    common::duration interval = std::chrono::milliseconds(100);  // between two to one host
+    int depth = 20;                                              // links away from the start
+    int redirects = 10;                                          // in a row
+    std::size_t pages = 1000;                                    // that are asked for
+    std::size_t page_bytes = 2 * 1024 * 1024;                    // of one page
+    std::size_t bytes = 256 * 1024 * 1024;                       // of all; see crawler::run
+    common::duration timeout = std::chrono::seconds(30);         // for one page
+    std::vector<std::string> hosts = {};  // to go to besides the start's: `name` or `name:port`
+};
+
+// How a crawl ended.
+enum class ending { finished, page_limit, byte_limit, interrupted };
+
+struct progress {
+    std::size_t asked = 0;      // pages, so far
+    std::size_t under_way = 0;  // of these
+    std::size_t waiting = 0;    // pages that are to be asked for
+    std::size_t bytes = 0;      // of bodies, so far
+};
+
+// Use it from one thread or one strand, for one crawl.
+class crawler {
+public:
+    // Fills `result`, which outlives it.
+    crawler(limits bounds, fetch_function fetch, site& result);
+
+    // Completes when there is nothing left to visit, or a limit on the whole crawl is reached.
+    // Pages that are under way when the limit on bytes is reached are still finished: it is
+    // exceeded by one page for each permit at the most.
+    //
+    // Cancelled (terminal), it gives up what is under way, and throws operation_aborted.
+    boost::asio::awaitable<void> run(url start);
+
+    ending ended() const { return ended_; }
+    const progress& so_far() const { return progress_; }
+
+private:
+    struct host {
+        explicit host(common::duration pace) : interval(pace) {}
+
+        common::queue<page_number> waiting;
+        robots rules;
+        state barred_are = state::disallowed;  // what becomes of pages that the rules forbid
+        std::string reason = "robots.txt";     // what is said about them
+        common::duration interval;
+        common::time_point next{};  // the earliest time of the next request
+    };
+
+    // A way to a page: so many links from the start, the last redirects of it in a row.
+    struct way {
+        page_number to;
+        int depth;
+        int redirects;
+    };
+
+    bool goes_to(const url& address) const;
+    void discover(way found);
+    void schedule(page_number number);
+    host& host_of(const url& address);
+    bool is_over();
+    void finish_one();
+
+    boost::asio::awaitable<void> serve(host& where, url first);
+    boost::asio::awaitable<void> read_rules(host& where, url file);
+    boost::asio::awaitable<std::optional<answer>> ask_for_rules(host& where, const url& file);
+    void take_rules(host& where, const answer& got);
+    void bar(host& where, state becomes, const std::string& reason);
+    boost::asio::awaitable<common::semaphore::permit> turn(host& where);
+    boost::asio::awaitable<void> visit(page_number number, common::semaphore::permit permit);
+    void take(page_number number, const answer& got);
+    void take_redirect(page_number number, const answer& got);
+
+    const limits limits_;
+    const fetch_function fetch_;
+    site& site_;
+
+    common::semaphore permits_;
+    std::map<std::string, host> hosts_;  // by origin
+    std::set<page_number> scheduled_;    // those that were ever put into a queue
+    std::size_t unfinished_ = 0;         // those of them that are in one, or under way
+    common::event nothing_left_;
+    common::task_group* tasks_ = nullptr;  // while it runs
+
+    std::string start_host_;  // `name:port`
+    progress progress_;
+    ending ended_ = ending::finished;
+};
+
+}  // namespace web_scraper

@@ -1,0 +1,85 @@
+#include "web_scraper/files.hpp"
+
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cstdlib>
+
+namespace web_scraper {
+
+namespace {
+
+// The new file, until it has its name. Destroyed before that, it is removed.
+class temporary_file {
+public:
+    explicit temporary_file(const std::filesystem::path& beside)
+        : target_(beside),
+          name_(beside.string() + ".XXXXXX"),
+          descriptor_(::mkostemp(name_.data(), O_CLOEXEC))
+    {
+        if (descriptor_ < 0) {
+            fail();
+        }
+    }
+
+    ~temporary_file()
+    {
+        ::close(descriptor_);
+        if (!renamed_) {
+            ::unlink(name_.c_str());
+        }
+    }
+
+    temporary_file(const temporary_file&) = delete;
+    temporary_file& operator=(const temporary_file&) = delete;
+
+    void write(std::string_view text)
+    {
+        while (!text.empty()) {
+            const auto written = ::write(descriptor_, text.data(), text.size());
+            if (written >= 0) {
+                text.remove_prefix(static_cast<std::size_t>(written));
+            } else if (errno != EINTR) {
+                fail();
+            }
+        }
+    }
+
+    void take_its_name()
+    {
+        // mkostemp makes a file for its owner alone; here it gets the usual rights.
+        const auto mask = ::umask(0);
+        ::umask(mask);
+        if (::fchmod(descriptor_, 0666 & ~mask) != 0 || ::fsync(descriptor_) != 0 ||
+            ::rename(name_.c_str(), target_.c_str()) != 0) {
+            fail();
+        }
+        renamed_ = true;
+    }
+
+private:
+    [[noreturn]] void fail() const
+    {
+        throw std::system_error(errno, std::generic_category(), target_.string());
+    }
+
+    const std::filesystem::path target_;
+    std::string name_;
+    const int descriptor_;
+    bool renamed_ = false;
+};
+
+}  // namespace
+
+void write_file(const std::filesystem::path& file, std::string_view text)
+{
+    temporary_file next(file);
+    next.write(text);
+    next.take_its_name();
+}
+
+}  // namespace web_scraper

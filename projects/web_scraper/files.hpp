@@ -1,0 +1,19 @@
+// Files that are there whole, or not at all.
+//
+// Whoever writes into a file in place leaves half of it behind when the disk is full, or when it is
+// killed. So the text goes into a new file beside it, under another name, and when everything is on
+// the disk, that is renamed. A rename within a folder happens at once: before it, everybody sees
+// the old file, after it the new one.
+
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+namespace web_scraper {
+
+// Throws std::system_error, with the file's name; then the file is as it was, and nothing else is
+// left.
+void write_file(const std::filesystem::path& file, std::string_view text);
+
+}  // namespace web_scraper

@@ -1,0 +1,118 @@
+#include "web_scraper/html.hpp"
+
+#include "web_scraper/text.hpp"
+
+#include <libxml/HTMLparser.h>
+
+#include <cstddef>
+#include <limits>
+#include <memory>
+#include <new>
+#include <optional>
+#include <set>
+#include <utility>
+
+namespace web_scraper {
+
+namespace {
+
+struct free_parser {
+    void operator()(htmlParserCtxt* parser) const { htmlFreeParserCtxt(parser); }
+};
+
+// What the parser has found so far.
+struct findings {
+    std::optional<std::string> base;
+    std::vector<std::string> references;
+};
+
+std::string_view as_text(const xmlChar* text)
+{
+    return reinterpret_cast<const char*>(text);
+}
+
+// The parser's callback for each tag that begins, with the parser as its context. Names are in
+// lower case by then, and what was escaped in a value is plain. The attributes are name, value,
+// name, value, null; a value can be null, too.
+void tag_begins(void* context, const xmlChar* name, const xmlChar** attributes)
+{
+    auto& found = *static_cast<findings*>(static_cast<htmlParserCtxt*>(context)->_private);
+    const bool is_link = as_text(name) == "a";
+    const bool is_base = as_text(name) == "base" && !found.base;  // the first one counts
+    if (attributes == nullptr || (!is_link && !is_base)) {
+        return;
+    }
+    for (; attributes[0] != nullptr; attributes += 2) {
+        if (attributes[1] != nullptr && as_text(attributes[0]) == "href") {
+            std::string value(as_text(attributes[1]));
+            if (is_base) {
+                found.base = std::move(value);
+            } else {
+                found.references.push_back(std::move(value));
+            }
+        }
+    }
+}
+
+// `text/html; charset="utf-8"`: the part behind `charset=`, or "".
+std::string charset_in(std::string_view content_type)
+{
+    const auto lower = lower_case(content_type);
+    const auto at = lower.find("charset=");
+    if (at == std::string::npos) {
+        return {};
+    }
+    const auto value = std::string_view(lower).substr(at + 8);
+    const auto first = value.find_first_not_of("\"' ");
+    return first == std::string_view::npos
+               ? std::string()
+               : std::string(value.substr(first, value.find_first_of("\"'; ", first) - first));
+}
+
+findings parse(std::string_view page, const std::string& charset)
+{
+    findings found;
+    if (page.empty() || page.size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
+        return found;
+    }
+    const std::unique_ptr<htmlParserCtxt, free_parser> parser(htmlNewParserCtxt());
+    if (!parser) {
+        throw std::bad_alloc();
+    }
+    // The callbacks of a parser are in a table of its own. With this alone in it, no tree is built,
+    // and nobody is told what is wrong with the page.
+    htmlSAXHandler only_tags{};
+    only_tags.startElement = tag_begins;
+    *parser->sax = only_tags;
+    parser->_private = &found;  // the parser's word for: whatever its user likes
+    const auto* const given_charset = charset.empty() ? nullptr : charset.c_str();
+    htmlCtxtReadMemory(
+        parser.get(), page.data(), static_cast<int>(page.size()), nullptr, given_charset,
+        HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET);
+    return found;
+}
+
+}  // namespace
+
+bool is_html(std::string_view content_type)
+{
+    const auto type = lower_case(trimmed(content_type.substr(0, content_type.find(';'))));
+    return type == "text/html" || type == "application/xhtml+xml";
+}
+
+std::vector<url> links_in(std::string_view page, const url& address, std::string_view content_type)
+{
+    const auto found = parse(page, charset_in(content_type));
+    const auto base = found.base ? address.resolve(*found.base) : std::nullopt;
+    std::vector<url> links;
+    std::set<url> seen;
+    for (const auto& reference : found.references) {
+        auto link = base.value_or(address).resolve(reference);
+        if (link && seen.insert(*link).second) {
+            links.push_back(std::move(*link));
+        }
+    }
+    return links;
+}
+
+}  // namespace web_scraper

@@ -1,0 +1,114 @@
+#include "web_scraper/html.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <string>
+#include <vector>
+
+using web_scraper::links_in;
+using web_scraper::url;
+
+namespace {
+
+std::vector<std::string> links(std::string_view page, std::string_view content_type = "text/html")
+{
+    std::vector<std::string> found;
+    for (const auto& link : links_in(page, *url::parse("http://a.org/dir/page"), content_type)) {
+        found.push_back(link.text());
+    }
+    return found;
+}
+
+using list = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("html: the links of a page, resolved, each once, in their order")
+{
+    CHECK(
+        links("<p><a href='b'>b</a> <A HREF=\"/c\">c</A> <a href=../d>d</a> <a href='b#x'>b</a>") ==
+        list{"http://a.org/dir/b", "http://a.org/c", "http://a.org/d"});
+}
+
+TEST_CASE("html: what looks like a link and is none")
+{
+    CHECK(links("<!-- <a href='b'>b</a> -->") == list{});
+    CHECK(links("<script>var s = \"<a href='b'>b</a>\";</script>") == list{});
+    CHECK(links("<style><a href='b'></style>") == list{});
+    CHECK(links("<a name='b'>b</a> <a>c</a> <a href>d</a>") == list{});
+    CHECK(links("<link href='b'> <img src='c'> <p href='d'>") == list{});
+    CHECK(links("&lt;a href='b'&gt;") == list{});
+    CHECK(links("<p title=\"<a href='b'>\">") == list{});
+    CHECK(
+        links("<a href='mailto:a@a.org'> <a href='javascript:go()'> <a href='ftp://a.org/'>") ==
+        list{});
+}
+
+TEST_CASE("html: escapes in a link are read")
+{
+    CHECK(links("<a href='b?x=1&amp;y=2'>") == list{"http://a.org/dir/b?x=1&y=2"});
+    CHECK(links("<a href='&#98;&#x63;'>") == list{"http://a.org/dir/bc"});
+    CHECK(links("<a href=' b\n'>") == list{"http://a.org/dir/b"});
+}
+
+TEST_CASE("html: pages as they are found")
+{
+    CHECK(links("") == list{});
+    CHECK(links("no html at all") == list{});
+    CHECK(links("<a href='b'").size() <= 1);  // is it a tag? The parser may decide
+    CHECK(links("<<<>>><a href='b'>") == list{"http://a.org/dir/b"});
+    CHECK(
+        links("<table><a href='b'><td></p></a></b></html><a href='c'>") ==
+        list{"http://a.org/dir/b", "http://a.org/dir/c"});
+    CHECK(links("<a href='b'><a href='c'><a href='d'>").size() == 3);
+    CHECK(links(std::string_view("<a href='b'>\0<a href='c'>", 25)).size() >= 1);
+    CHECK(links("\xFF\xFE\xFA<a href='b'>").size() <= 1);  // is read to its end, whatever it is
+    CHECK(
+        links("<a href='caf\xE9'>", "text/html; charset=iso-8859-1") ==
+        list{"http://a.org/dir/caf%C3%A9"});
+    CHECK(
+        links("<meta charset=iso-8859-1><a href='caf\xE9'>") == list{"http://a.org/dir/caf%C3%A9"});
+    CHECK(
+        links("<a href='caf\xC3\xA9'>", "text/html; charset=\"UTF-8\"") ==
+        list{"http://a.org/dir/caf%C3%A9"});
+    CHECK(links("<a href='b'>", "text/html; charset=nonsense") == list{"http://a.org/dir/b"});
+}
+
+TEST_CASE("html: base is where links begin, the first one of a page")
+{
+    CHECK(links("<base href='/other/'><a href='b'>") == list{"http://a.org/other/b"});
+    CHECK(
+        links("<base href='http://b.org/x/y'><a href='c'><a href='/d'>") ==
+        list{"http://b.org/x/c", "http://b.org/d"});
+    CHECK(
+        links("<base target='_top'><base href='/one/'><base href='/two/'><a href='b'>") ==
+        list{"http://a.org/one/b"});
+    CHECK(links("<base href='mailto:a@a.org'><a href='b'>") == list{"http://a.org/dir/b"});
+    CHECK(links("<a href='b'><base href='/late/'>") == list{"http://a.org/late/b"});
+}
+
+TEST_CASE("html: a page that goes very deep, and one with very many links")
+{
+    std::string deep;
+    for (int level = 0; level < 100'000; ++level) {
+        deep += "<div>";
+    }
+    CHECK(links(deep + "<a href='b'>").size() <= 1);  // it must come back, not find it
+
+    std::string many;
+    for (int link = 0; link < 20'000; ++link) {
+        many += "<a href='" + std::to_string(link) + "'>";
+    }
+    CHECK(links(many).size() == 20'000);
+}
+
+TEST_CASE("html: what is HTML")
+{
+    CHECK(web_scraper::is_html("text/html"));
+    CHECK(web_scraper::is_html("Text/HTML; charset=utf-8"));
+    CHECK(web_scraper::is_html("application/xhtml+xml"));
+    CHECK_FALSE(web_scraper::is_html("text/plain"));
+    CHECK_FALSE(web_scraper::is_html("image/png; text/html"));
+    CHECK_FALSE(web_scraper::is_html("text/html5"));
+    CHECK_FALSE(web_scraper::is_html(""));
+}

@@ -1,0 +1,655 @@
+// The program against a real nginx. What it has asked for, and when, is read from nginx's own log.
+
+#include "nginx.hpp"
+#include "folder.hpp"
+
+#include "tests/support/document.hpp"
+#include "tests/support/program.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/json/value.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <filesystem>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace json = boost::json;
+using tests::folder;
+using tests::nginx;
+using tests::times_asked;
+using namespace std::chrono_literals;
+
+namespace {
+
+using strings = std::vector<std::string>;
+
+constexpr auto full_speed = "--rate=100000";
+
+support::program_options options_for(const folder& out, const std::string& start, strings more)
+{
+    support::program_options options;
+    options.arguments = {start, "--out", out.path().string()};
+    options.arguments.insert(options.arguments.end(), more.begin(), more.end());
+    options.deadline = 100s;
+    return options;
+}
+
+// A run of the program to its end, and the report that it has written.
+struct crawl {
+    crawl(const std::string& start, strings more = {full_speed})
+        : run(support::run_program(PROGRAM, options_for(out, start, std::move(more))))
+    {
+        INFO(run.out << run.err);
+        REQUIRE_FALSE(run.timed_out);
+        report = json::parse(out.read("report.json"));
+    }
+
+    folder out;
+    support::program_run run;
+    json::value report;
+};
+
+std::string text(const json::value& value)
+{
+    return std::string(value.as_string());
+}
+
+// The entry of a page, or of a broken link, by its address.
+const json::object& entry(
+    const json::value& report, const std::string& list, const std::string& url)
+{
+    for (const auto& each : report.at(list).as_array()) {
+        if (text(each.at("url")) == url) {
+            return each.as_object();
+        }
+    }
+    throw std::runtime_error(url + " is not among the " + list + " of " + json::serialize(report));
+}
+
+std::string state_of(const crawl& done, const std::string& url)
+{
+    return text(entry(done.report, "pages", url).at("state"));
+}
+
+std::string reason_of(const crawl& done, const std::string& url)
+{
+    return text(entry(done.report, "broken", url).at("reason"));
+}
+
+std::size_t broken_in(const crawl& done)
+{
+    return done.report.at("broken").as_array().size();
+}
+
+std::size_t counted(const crawl& done, const std::string& state)
+{
+    const auto* const count = done.report.at("summary").as_object().if_contains(state);
+    return count == nullptr ? 0 : count->to_number<std::size_t>();
+}
+
+std::string page_with(const strings& links, std::size_t size = 0)
+{
+    std::string page = "<!DOCTYPE html>\n";
+    for (const auto& link : links) {
+        page += "<a href=\"" + link + "\">link</a>\n";
+    }
+    page.resize(std::max(page.size(), size), ' ');
+    return page;
+}
+
+std::string name_of_page(int number)
+{
+    return fmt::format("{}/{}.html", number % 10, number);
+}
+
+// Pages 0 to count - 1, each of `size` bytes. Page n links to 2n + 1 and 2n + 2, which makes a
+// tree, to the page before it, and to page 0. Gives the number of links.
+int generate_site(const folder& site, int count, std::size_t size)
+{
+    int links_in_all = 0;
+    for (int number = 0; number < count; ++number) {
+        std::set<int> links{0};
+        for (const int to : {2 * number + 1, 2 * number + 2, number - 1}) {
+            if (to >= 0 && to < count) {
+                links.insert(to);
+            }
+        }
+        strings references;
+        for (const int to : links) {
+            references.push_back("../" + name_of_page(to));
+        }
+        site.write(name_of_page(number), page_with(references, size));
+        links_in_all += static_cast<int>(links.size());
+    }
+    return links_in_all;
+}
+
+std::size_t occurrences(const std::string& text, const std::string& part)
+{
+    std::size_t count = 0;
+    for (auto at = text.find(part); at != text.npos; at = text.find(part, at + part.size())) {
+        ++count;
+    }
+    return count;
+}
+
+// In place of the port and the folder that this time has, those that the document has.
+std::string as_documented(std::string text, const nginx& server, const folder& out)
+{
+    const std::pair<std::string, std::string> replacements[] = {
+        {std::to_string(server.port()), "8000"}, {out.path().string(), "/tmp/crawl"}};
+    for (const auto& [here, there] : replacements) {
+        for (auto at = text.find(here); at != text.npos; at = text.find(here, at)) {
+            text.replace(at, here.size(), there);
+        }
+    }
+    return text;
+}
+
+}  // namespace
+
+TEST_CASE("the peak of a log is the number of requests at the busiest moment")
+{
+    CHECK(tests::peak_of({}) == 0);
+    const tests::logged_request first{"/a", 200, 1, 2, 1};
+    CHECK(tests::peak_of({first, {"/b", 200, 2, 3, 1}}) == 1);
+    CHECK(tests::peak_of({first, {"/b", 200, 1.999, 3, 2}, {"/c", 200, 1.5, 1.9, 3}}) == 2);
+    CHECK(tests::peak_of({first, {"/b", 200, 1.2, 4, 2}, {"/c", 200, 1.9, 3.5, 3}}) == 3);
+}
+
+TEST_CASE("nginx: a site of 1000 pages, each once, and never more than 8 at a time")
+{
+    nginx server(tests::slow_pages(20));
+    const int links = generate_site(server.site(), 1000, 1500);
+    crawl done(server.address("/0/0.html"), {full_speed, "--concurrency=8"});
+    CHECK(done.run.status == 0);
+    CHECK(done.run.err == "");
+
+    CHECK(counted(done, "fetched") == 1000);
+    CHECK(done.report.at("pages").as_array().size() == 1000);
+    CHECK(broken_in(done) == 0);
+    CHECK(done.report.at("bytes").to_number<int>() >= 1000 * 1500);
+    CHECK(entry(done.report, "pages", server.address("/9/999.html")).at("depth") == 9);
+
+    const auto graph = done.out.read("links.dot");
+    CHECK(occurrences(graph, " -> ") == static_cast<std::size_t>(links));
+    CHECK(occurrences(graph, "label=") == 1000);
+
+    const auto requests = server.stop();
+    CHECK(requests.size() == 1001);  // with robots.txt
+    for (const auto& [target, times] : times_asked(requests)) {
+        INFO(target);
+        CHECK(times == 1);
+    }
+    CHECK(tests::peak_of(requests) == 8);
+}
+
+TEST_CASE("nginx: the number of requests at a time is what one asks for")
+{
+    const int concurrency = GENERATE(1, 3, 20);
+    nginx server(tests::slow_pages(30));
+    generate_site(server.site(), 100, 1500);
+    crawl done(
+        server.address("/0/0.html"), {full_speed, fmt::format("--concurrency={}", concurrency)});
+    CHECK(counted(done, "fetched") == 100);
+    CHECK(tests::peak_of(server.stop()) == static_cast<std::size_t>(concurrency));
+}
+
+TEST_CASE("nginx: requests a second are what one asks for")
+{
+    nginx server(tests::slow_pages(100));  // so that several are under way
+    generate_site(server.site(), 60, 1500);
+    crawl done(server.address("/0/0.html"), {"--rate=40", "--concurrency=50"});
+    CHECK(counted(done, "fetched") == 60);
+
+    const auto requests = server.stop();
+    REQUIRE(requests.size() == 61);
+    CHECK(tests::peak_of(requests) > 1);
+    std::vector<double> gaps;
+    for (std::size_t each = 1; each < requests.size(); ++each) {
+        gaps.push_back(requests[each].began - requests[each - 1].began);
+    }
+    std::sort(gaps.begin(), gaps.end());
+    // A machine that stalls delays a request, and so brings it closer to the next. Over all of them
+    // that makes little.
+    CHECK(gaps[gaps.size() / 2] >= 0.8 / 40);
+    CHECK(requests.back().began - requests.front().began >= 0.8 * 60 / 40);
+}
+
+TEST_CASE("nginx: Crawl-delay is kept to")
+{
+    nginx server;
+    generate_site(server.site(), 6, 100);
+    server.site().write("robots.txt", "User-agent: *\nCrawl-delay: 0.2\n");
+    crawl done(server.address("/0/0.html"));
+    CHECK(counted(done, "fetched") == 6);
+    const auto requests = server.stop();
+    CHECK(requests.back().began - requests.front().began >= 0.9 * 6 * 0.2);
+}
+
+TEST_CASE("nginx: what robots.txt forbids is not asked for, and said in the report")
+{
+    nginx server;
+    server.site().write(
+        "robots.txt",
+        "User-agent: web_scraper\nDisallow: /private/\nAllow: /private/welcome\nDisallow: "
+        "/*.pdf$\n\n"
+        "User-agent: *\nDisallow: /\n");
+    server.site().write(
+        "index.html", page_with({"private/a.html", "private/welcome.html", "b.pdf", "b.pdf?x"}));
+    server.site().write("private/a.html", "");
+    server.site().write("private/welcome.html", "");
+    server.site().write("b.pdf", "");
+    crawl done(server.address());
+    CHECK(state_of(done, server.address("/private/a.html")) == "disallowed");
+    CHECK(state_of(done, server.address("/private/welcome.html")) == "fetched");
+    CHECK(state_of(done, server.address("/b.pdf")) == "disallowed");
+    CHECK(state_of(done, server.address("/b.pdf?x")) == "fetched");
+    CHECK(broken_in(done) == 0);
+    auto asked = times_asked(server.stop());
+    CHECK(asked["/robots.txt"] == 1);
+    CHECK(asked["/private/a.html"] == 0);
+    CHECK(asked["/b.pdf"] == 0);
+}
+
+TEST_CASE(
+    "nginx: a robots.txt that the server cannot give forbids everything, one that is not there "
+    "nothing")
+{
+    const int status = GENERATE(404, 403, 500, 503);
+    nginx server(fmt::format("location = /robots.txt {{ return {}; }}", status));
+    server.site().write("index.html", page_with({"a.html"}));
+    server.site().write("a.html", "");
+    crawl done(server.address());
+    const auto requests = server.stop();
+    if (status < 500) {
+        CHECK(done.run.status == 0);
+        CHECK(requests.size() == 3);
+    } else {
+        CHECK(done.run.status == 1);
+        CHECK(
+            done.run.err.find(fmt::format("robots.txt cannot be read: {}", status)) !=
+            std::string::npos);
+        CHECK(requests.size() == 1);
+    }
+}
+
+TEST_CASE("nginx: broken links are reported, with where they were found")
+{
+    nginx server(
+        "location = /teapot { return 418; }\n"
+        "location = /failing { return 500; }\n"
+        "location = /gone { return 410; }\n");
+    server.site().write(
+        "index.html", page_with({"a.html", "missing", "teapot", "failing", "gone"}));
+    server.site().write("a.html", page_with({"missing", "missing#twice", "/"}));
+    crawl done(server.address());
+    CHECK(done.run.status == 0);
+    CHECK(broken_in(done) == 4);
+    CHECK(reason_of(done, server.address("/missing")) == "404 Not Found");
+    CHECK(reason_of(done, server.address("/teapot")).starts_with("418"));
+    CHECK(reason_of(done, server.address("/failing")) == "500 Internal Server Error");
+    CHECK(reason_of(done, server.address("/gone")) == "410 Gone");
+    const auto& found_on = entry(done.report, "broken", server.address("/missing")).at("found_on");
+    CHECK(found_on == json::array{server.address("/"), server.address("/a.html")});
+
+    const auto html = done.out.read("report.html");
+    CHECK(html.find("<h2>Broken links: 4</h2>") != html.npos);
+    CHECK(html.find("404 Not Found") != html.npos);
+    CHECK(done.run.out.find("broken links: 4") != std::string::npos);
+    CHECK(
+        done.out.read("links.dot")
+            .find("label=\"" + server.address("/missing") + "\", color=red") != std::string::npos);
+}
+
+TEST_CASE("nginx: redirects: chains, circles, one that is too long, one that leaves")
+{
+    nginx elsewhere;
+    elsewhere.site().write("index.html", "");
+    nginx server(
+        "absolute_redirect off;\n"
+        "location = /chain { return 301 /chain2; }\n"
+        "location = /chain2 { return 302 http://127.0.0.1:{port}/end.html; }\n"
+        "location = /circle { return 302 /circle2; }\n"
+        "location = /circle2 { return 307 /circle; }\n"
+        "location = /self { return 308 /self; }\n"
+        "location = /to-nothing { return 301 /nothing; }\n"
+        "location ~ ^/long/(a*)$ { return 302 /long/a$1; }\n" +
+        fmt::format("location = /away {{ return 302 {}; }}\n", elsewhere.address()));
+    server.site().write(
+        "index.html",
+        page_with({"chain", "circle", "self", "to-nothing", "long/", "away", "folder"}));
+    server.site().write("end.html", page_with({"after.html"}));
+    server.site().write("after.html", "");
+    server.site().write("folder/index.html", "");
+    crawl done(server.address(), {full_speed, "--redirects=5"});
+    CHECK(done.run.status == 0);
+    CHECK(state_of(done, server.address("/after.html")) == "fetched");
+    CHECK(state_of(done, server.address("/folder/")) == "fetched");
+    CHECK(
+        text(entry(done.report, "pages", server.address("/chain")).at("redirects_to")) ==
+        server.address("/chain2"));
+    CHECK(
+        reason_of(done, server.address("/circle")) ==
+        "redirects in a circle, by " + server.address("/circle"));
+    CHECK(
+        reason_of(done, server.address("/self")) ==
+        "redirects in a circle, by " + server.address("/self"));
+    CHECK(
+        reason_of(done, server.address("/to-nothing")) ==
+        "redirects to " + server.address("/nothing") + ": 404 Not Found");
+    CHECK(reason_of(done, server.address("/long/")) == "more than 5 redirects in a row");
+    CHECK(state_of(done, elsewhere.address()) == "elsewhere");
+    CHECK(broken_in(done) == 4);
+    auto asked = times_asked(server.stop());
+    CHECK(asked["/self"] == 1);
+    CHECK(asked["/circle"] == 1);
+    CHECK(asked["/long/aaaaa"] == 1);
+    CHECK(asked["/long/aaaaaa"] == 0);
+    CHECK(elsewhere.stop().empty());
+}
+
+TEST_CASE("nginx: a page that is too large is given up, and the crawl goes on")
+{
+    nginx server;
+    server.site().write("index.html", page_with({"large.html", "fits.html"}));
+    server.site().write("large.html", page_with({"in-the-large-page.html"}, 3'000'000));
+    server.site().write("fits.html", page_with({"last.html"}, 100'000));
+    server.site().write("last.html", "");
+    crawl done(server.address(), {full_speed, "--page-bytes=100kb"});
+    CHECK(done.run.status == 0);
+    CHECK(state_of(done, server.address("/large.html")) == "too large");
+    CHECK(state_of(done, server.address("/fits.html")) == "fetched");
+    CHECK(state_of(done, server.address("/last.html")) == "fetched");
+    CHECK(times_asked(server.stop()).count("/in-the-large-page.html") == 0);
+}
+
+TEST_CASE("nginx: a page that never ends is given up, and the crawl goes on")
+{
+    nginx server("location = /endless.html { sendfile_max_chunk 1k; limit_rate 1k; }");
+    server.site().write("index.html", page_with({"endless.html", "a.html"}));
+    server.site().write("endless.html", page_with({"b.html"}, 1'000'000));
+    server.site().write("a.html", "");
+    crawl done(server.address(), {full_speed, "--timeout=2"});
+    CHECK(done.run.status == 0);
+    CHECK(reason_of(done, server.address("/endless.html")) == "no whole answer within 2 s");
+    CHECK(state_of(done, server.address("/a.html")) == "fetched");
+    CHECK(done.report.at("seconds").to_number<double>() >= 2);
+}
+
+TEST_CASE("nginx: nobody there")
+{
+    nginx gone;
+    const auto nowhere = gone.address("/a");
+    const auto host = fmt::format("127.0.0.1:{}", gone.port());
+    gone.kill();
+
+    SECTION("at the start")
+    {
+        crawl done(nowhere);
+        CHECK(done.run.status == 1);
+        CHECK(done.run.err.find("Connection refused") != std::string::npos);
+    }
+    SECTION("where a link goes: it is broken")
+    {
+        nginx server;
+        server.site().write("index.html", page_with({nowhere, "a.html"}));
+        server.site().write("a.html", "");
+        crawl done(server.address(), {full_speed, "--host=" + host});
+        CHECK(done.run.status == 0);
+        CHECK(state_of(done, nowhere) == "unreachable");
+        CHECK(reason_of(done, nowhere).find("Connection refused") != std::string::npos);
+        CHECK(state_of(done, server.address("/a.html")) == "fetched");
+    }
+}
+
+TEST_CASE("nginx: a server that dies in the middle leaves a report of what there was")
+{
+    nginx server(tests::slow_pages(50));
+    generate_site(server.site(), 300, 1500);
+    folder out;
+    support::background_program program(
+        PROGRAM, options_for(out, server.address("/0/0.html"), {full_speed, "--concurrency=4"}));
+    program.wait_for_line("pages asked for");
+    server.kill();
+    const auto run = program.wait();
+    CHECK(run.status == 0);
+    const auto report = json::parse(out.read("report.json"));
+    CHECK(report.at("summary").at("fetched").to_number<int>() >= 1);
+    CHECK(report.at("broken").as_array().size() >= 1);
+    const auto reason = text(report.at("broken").at(0).at("reason"));
+    INFO(reason);
+    CHECK_FALSE(reason.empty());
+}
+
+TEST_CASE("nginx: SIGINT and SIGTERM stop the crawl, and the report is whole")
+{
+    const int signal = GENERATE(SIGINT, SIGTERM);
+    nginx server(tests::slow_pages(50));
+    generate_site(server.site(), 300, 1500);
+    folder out;
+    support::background_program program(
+        PROGRAM, options_for(out, server.address("/0/0.html"), {full_speed, "--concurrency=4"}));
+    program.wait_for_line("pages asked for");
+    program.signal(signal);
+    const auto run = program.wait();
+    CHECK(run.status == 0);
+    CHECK(run.err == "");
+    CHECK(run.out.find("was interrupted") != std::string::npos);
+
+    const auto report = json::parse(out.read("report.json"));
+    CHECK(text(report.at("crawl")) == "was interrupted");
+    const auto fetched = report.at("summary").at("fetched").to_number<int>();
+    CHECK(fetched >= 1);
+    CHECK(fetched < 300);
+    CHECK(out.read("report.html").ends_with("</table>\n"));
+    CHECK(out.read("links.dot").ends_with("}\n"));
+    std::size_t files = 0;
+    for ([[maybe_unused]] const auto& file : std::filesystem::directory_iterator(out.path())) {
+        ++files;
+    }
+    CHECK(files == 3);
+}
+
+TEST_CASE("nginx: a page of many spellings is asked for once")
+{
+    nginx server;
+    server.site().write(
+        "index.html", page_with(
+                          {"a.html", "./a.html", "b/../a.html", "a.html#part", "%61.html",
+                           "/../a.html", fmt::format("HTTP://127.0.0.1:{}/a.html", server.port()),
+                           " a.html ", "/", "index.html"}));
+    server.site().write("a.html", page_with({"", "#", "?", "?x=1&amp;y=2"}));
+    crawl done(server.address());
+    auto asked = times_asked(server.stop());
+    CHECK(asked["/a.html"] == 1);
+    CHECK(asked["/a.html?"] == 1);
+    CHECK(asked["/a.html?x=1&y=2"] == 1);
+    CHECK(asked["/"] == 1);
+    CHECK(asked["/index.html"] == 1);
+    CHECK(asked.size() == 6);
+}
+
+TEST_CASE("nginx: what is no HTML is fetched, and not parsed")
+{
+    nginx server;
+    server.site().write("index.html", page_with({"a.txt", "b.bin"}));
+    server.site().write("a.txt", page_with({"c.html"}));
+    server.site().write("b.bin", page_with({"d.html"}));
+    crawl done(server.address());
+    CHECK(counted(done, "fetched") == 3);
+    CHECK(server.stop().size() == 4);
+}
+
+TEST_CASE("nginx: limits on depth, pages and bytes")
+{
+    nginx server;
+    generate_site(server.site(), 127, 1000);  // a tree of depth 6
+    const auto start = server.address("/0/0.html");
+
+    SECTION("depth")
+    {
+        crawl done(start, {full_speed, "--depth=3"});
+        CHECK(counted(done, "fetched") == 15);
+        CHECK(counted(done, "too deep") == 16);
+        CHECK(server.stop().size() == 16);
+    }
+    SECTION("pages")
+    {
+        crawl done(start, {full_speed, "--pages=20"});
+        CHECK(counted(done, "fetched") == 20);
+        CHECK(text(done.report.at("crawl")) == "stopped at the limit on pages");
+        CHECK(server.stop().size() == 21);
+    }
+    SECTION("bytes")
+    {
+        crawl done(start, {full_speed, "--bytes=30000", "--concurrency=2"});
+        CHECK(text(done.report.at("crawl")) == "stopped at the limit on bytes");
+        const auto requests = server.stop().size();
+        CHECK(requests >= 31);
+        CHECK(requests <= 33);
+    }
+}
+
+TEST_CASE("nginx: another host is asked for nothing, unless it is named")
+{
+    nginx other;
+    other.site().write("index.html", page_with({"a.html"}));
+    other.site().write("a.html", "");
+    nginx server;
+    server.site().write("index.html", page_with({other.address(), "https://127.0.0.1/"}));
+
+    SECTION("by default")
+    {
+        crawl done(server.address());
+        CHECK(state_of(done, other.address()) == "elsewhere");
+        CHECK(state_of(done, "https://127.0.0.1/") == "elsewhere");
+        CHECK(other.stop().empty());
+    }
+    SECTION("named")
+    {
+        crawl done(
+            server.address(), {full_speed, fmt::format("--host=127.0.0.1:{}", other.port())});
+        CHECK(state_of(done, other.address("/a.html")) == "fetched");
+        CHECK(times_asked(other.stop()).at("/robots.txt") == 1);
+    }
+}
+
+TEST_CASE("nginx: what a server writes does no harm in the report")
+{
+    nginx server(
+        "location = /odd { return 302 \"javascript:'<script>alert(1)</script>\"; }\n"
+        "location = /amp { return 404; }\n");
+    server.site().write(
+        "index.html", page_with({"odd", "amp?a=1&amp;b='x'", "quote\\\"&quot;back\\slash"}));
+    crawl done(server.address());
+    const auto html = done.out.read("report.html");
+    CHECK(html.find("<script>") == html.npos);
+    CHECK(html.find("&lt;script&gt;") != html.npos);
+    CHECK(html.find("amp?a=1&amp;b=&#39;x&#39;") != html.npos);
+    CHECK(reason_of(done, server.address("/odd")).find("<script>") != std::string::npos);
+}
+
+TEST_CASE("nginx: connections are kept for the next request")
+{
+    nginx server;
+    generate_site(server.site(), 100, 100);
+    crawl done(server.address("/0/0.html"), {full_speed, "--concurrency=2"});
+    CHECK(counted(done, "fetched") == 100);
+    std::set<long> connections;
+    for (const auto& each : server.stop()) {
+        connections.insert(each.connection);
+    }
+    CHECK(connections.size() <= 2);
+}
+
+TEST_CASE("nginx: the run that progression.md shows")
+{
+    nginx server;
+    server.site().write(
+        "index.html", "<a href=\"menu.html\">Menu</a> <a href=\"news.html\">News</a>");
+    server.site().write(
+        "menu.html", "<a href=\".\">Back</a> <a href=\"http://example.org/\">Friends</a>");
+    crawl done(server.address(), {});
+    CHECK(done.report.at("seconds").to_number<double>() >= 0.2);  // three requests after the first
+
+    const support::document whole(
+        support::read_file(support::source_dir() / "docs/progression.md"));
+    const auto blocks = whole.section(2, "web_scraper · ").section(3, "A run").code_blocks();
+    REQUIRE(blocks.size() == 1);
+    const auto& shown = blocks[0].text;
+    // The time is the only thing that differs from run to run.
+    const auto without_time = [](const std::string& text) {
+        const auto at = text.find("s] crawler: ");
+        return at == text.npos ? text : text.substr(at);
+    };
+    const auto expected = without_time(as_documented(done.run.out, server, done.out)) +
+                          "$ cat /tmp/crawl/links.dot\n" +
+                          as_documented(done.out.read("links.dot"), server, done.out);
+    CHECK(without_time(shown) == expected);
+}
+
+TEST_CASE("the program explains itself, and refuses what makes no sense")
+{
+    const auto help = support::run_program(PROGRAM, {.arguments = {"--help"}});
+    CHECK(help.status == 0);
+    CHECK(help.err == "");
+    for (const auto* option :
+         {"--concurrency", "--rate", "--depth", "--pages", "--bytes", "--page-bytes", "--redirects",
+          "--timeout", "--host", "--out"}) {
+        INFO(option);
+        CHECK(help.out.find(option) != std::string::npos);
+    }
+
+    const std::vector<strings> wrong = {
+        {},
+        {"ftp://example.org/"},
+        {"https://example.org/"},
+        {"no address"},
+        {"http://127.0.0.1/", "--concurrency=0"},
+        {"http://127.0.0.1/", "--rate=0"},
+        {"http://127.0.0.1/", "--rate=-1"},
+        {"http://127.0.0.1/", "--depth=-1"},
+        {"http://127.0.0.1/", "--pages=many"},
+        {"http://127.0.0.1/", "--bytes=-5"},
+        {"http://127.0.0.1/", "--timeout=0"},
+        {"http://127.0.0.1/", "--colour"},
+        {"http://127.0.0.1/", "http://127.0.0.1/"}};
+    const folder out;
+    for (const auto& arguments : wrong) {
+        INFO(fmt::format("{}", arguments.empty() ? "no arguments" : arguments.back()));
+        auto with_folder = arguments;
+        with_folder.push_back("--out=" + out.path().string());
+        const auto run = support::run_program(PROGRAM, {.arguments = with_folder});
+        CHECK(run.status == 2);
+        CHECK(run.out == "");
+        CHECK_FALSE(run.err.empty());
+    }
+}
+
+TEST_CASE("a report that cannot be written is an error")
+{
+    nginx server;
+    server.site().write("index.html", "");
+    folder out;
+    out.write("file", "");
+    const auto run = support::run_program(
+        PROGRAM, {.arguments = {server.address(), "--out", (out.path() / "file").string()}});
+    CHECK(run.status == 1);
+    CHECK(run.err.find("file") != std::string::npos);
+    CHECK(out.read("file") == "");
+}

@@ -1,0 +1,140 @@
+#include "web_scraper/report.hpp"
+#include "web_scraper/files.hpp"
+#include "web_scraper/graph.hpp"
+
+#include "folder.hpp"
+
+#include <boost/json/parse.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+using web_scraper::site;
+using web_scraper::state;
+using web_scraper::url;
+
+namespace {
+
+// A start with a link to a page that is gone, and to one that redirects there.
+void fill(site& whole)
+{
+    const auto start = whole.add(*url::parse("http://a.org/?a=1&b='2'"));
+    const auto gone = whole.add(*url::parse("http://a.org/gone"));
+    const auto moved = whole.add(*url::parse("http://a.org/moved"));
+    whole[start].is = state::fetched;
+    whole[start].depth = 0;
+    whole[gone].is = state::failed;
+    whole[gone].status = 404;
+    whole[gone].detail = "404 <Not> \"Found\"";
+    whole[moved].is = state::redirected;
+    whole.add_link(start, gone);
+    whole.add_link(start, moved);
+    whole.add_redirect(moved, gone);
+}
+
+}  // namespace
+
+TEST_CASE("graph: pages, links and redirects in GraphViz's language")
+{
+    site whole;
+    fill(whole);
+    CHECK(
+        web_scraper::to_dot(whole, 10) ==
+        "digraph site {\n"
+        "    node [shape=box];\n"
+        "    n0 [label=\"http://a.org/?a=1&b='2'\", color=black];\n"
+        "    n1 [label=\"http://a.org/gone\", color=red];\n"
+        "    n2 [label=\"http://a.org/moved\", color=red];\n"
+        "    n0 -> n1;\n"
+        "    n0 -> n2;\n"
+        "    n2 -> n1 [style=dashed];\n"
+        "}\n");
+    CHECK(web_scraper::to_dot(site(), 10) == "digraph site {\n    node [shape=box];\n}\n");
+}
+
+TEST_CASE("graph: a text cannot end the string that it is in")
+{
+    CHECK(web_scraper::dot_string("") == R"("")");
+    CHECK(web_scraper::dot_string("a b") == R"("a b")");
+    CHECK(web_scraper::dot_string(R"(a"b)") == R"("a\"b")");
+    CHECK(web_scraper::dot_string(R"(\N)") == R"("\\N")");
+    CHECK(web_scraper::dot_string(R"(\")") == R"("\\\"")");
+}
+
+TEST_CASE("report: broken links with their reasons, as HTML and as JSON")
+{
+    site whole;
+    fill(whole);
+    web_scraper::crawl_facts facts;
+    facts.most_redirects = 10;
+    facts.seconds = 1.25;
+    facts.bytes = 77;
+    const auto report = boost::json::parse(web_scraper::to_json(whole, facts));
+    CHECK(report.at("start") == "http://a.org/?a=1&b='2'");
+    CHECK(report.at("crawl") == "finished");
+    CHECK(report.at("bytes") == 77);
+    CHECK(report.at("summary") == boost::json::parse(R"({"fetched":1,"redirected":1,"failed":1})"));
+    CHECK(report.at("broken") == boost::json::parse(R"([
+        {"url": "http://a.org/gone", "reason": "404 <Not> \"Found\"",
+         "found_on": ["http://a.org/?a=1&b='2'"]},
+        {"url": "http://a.org/moved",
+         "reason": "redirects to http://a.org/gone: 404 <Not> \"Found\"",
+         "found_on": ["http://a.org/?a=1&b='2'"]}])"));
+    CHECK(report.at("pages").as_array().size() == 3);
+    CHECK(report.at("pages").at(2).at("redirects_to") == "http://a.org/gone");
+
+    const auto html = web_scraper::to_html(whole, facts);
+    CHECK(html.find("<h2>Broken links: 2</h2>") != html.npos);
+    CHECK(html.find("404 &lt;Not&gt; &quot;Found&quot;") != html.npos);
+    CHECK(html.find("<Not>") == html.npos);
+    CHECK(html.find("href=\"http://a.org/?a=1&amp;b=&#39;2&#39;\"") != html.npos);
+    CHECK(html.find("b='2'") == html.npos);
+}
+
+TEST_CASE("report: one of a crawl that knows nothing is whole, too")
+{
+    const web_scraper::crawl_facts facts;
+    CHECK(boost::json::parse(web_scraper::to_json(site(), facts)).at("start") == "");
+    CHECK(web_scraper::to_html(site(), facts).find("Broken links: 0") != std::string::npos);
+}
+
+TEST_CASE("files: a file is written whole, in place of what was there")
+{
+    const tests::folder folder;
+    const auto file = folder.path() / "a";
+    web_scraper::write_file(file, "first");
+    CHECK(folder.read("a") == "first");
+    const std::string large(3'000'000, 'x');
+    web_scraper::write_file(file, large);
+    CHECK(folder.read("a") == large);
+    web_scraper::write_file(file, "");
+    CHECK(folder.read("a") == "");
+    struct stat about{};
+    REQUIRE(::stat(file.c_str(), &about) == 0);
+    CHECK((about.st_mode & 0444) == (0444 & ~static_cast<unsigned>([] {
+                                         const auto mask = ::umask(0);
+                                         ::umask(mask);
+                                         return mask;
+                                     }())));
+}
+
+TEST_CASE("files: one that cannot be written leaves nothing behind")
+{
+    const tests::folder folder;
+    std::filesystem::create_directory(folder.path() / "a");
+    folder.write("a/inside", "");
+    CHECK_THROWS_AS(web_scraper::write_file(folder.path() / "a", "text"), std::system_error);
+    CHECK_THROWS_AS(web_scraper::write_file(folder.path() / "no/b", "text"), std::system_error);
+    std::size_t entries = 0;
+    for ([[maybe_unused]] const auto& each : std::filesystem::directory_iterator(folder.path())) {
+        ++entries;
+    }
+    CHECK(entries == 1);
+    CHECK(folder.read("a/inside") == "");
+}

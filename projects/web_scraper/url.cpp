@@ -1,0 +1,126 @@
+#include "web_scraper/url.hpp"
+
+#include "web_scraper/text.hpp"
+
+#include <boost/url/parse.hpp>
+#include <boost/url/url.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+
+namespace urls = boost::urls;
+
+namespace web_scraper {
+
+namespace {
+
+// Where the path begins: after `http://host:80`, `//host:80`, or at the front.
+std::size_t path_in(std::string_view text)
+{
+    const auto scheme = text.find_first_of(":/?");
+    const auto slashes = scheme != text.npos && text[scheme] == ':' ? scheme + 1 : 0;
+    if (!text.substr(slashes).starts_with("//")) {
+        return 0;
+    }
+    return std::min(text.find_first_of("/?", slashes + 2), text.size());
+}
+
+// An address as a browser reads it in a link: without space around it and line breaks in it,
+// without the fragment, and with slashes where an author wrote backslashes. What may not stand
+// where it does is escaped.
+std::string mended(std::string_view text)
+{
+    text = trimmed(text);
+    std::string plain;
+    bool in_query = false;
+    for (const char c : text.substr(0, text.find('#'))) {
+        in_query = in_query || c == '?';
+        if (c == '\\' && !in_query) {
+            plain += '/';
+        } else if (c != '\t' && c != '\r' && c != '\n') {
+            plain += c;
+        }
+    }
+    plain = normalised_escapes(plain);
+    for (auto at = path_in(plain); (at = plain.find_first_of("[]", at)) != plain.npos; at += 3) {
+        plain.replace(at, 1, plain[at] == '[' ? "%5B" : "%5D");
+    }
+    return plain;
+}
+
+std::uint16_t default_port(std::string_view scheme)
+{
+    return scheme == "http" ? 80 : 443;
+}
+
+// Letters, digits, and what else is in use; of an IPv6 address, which has its brackets, Boost.URL
+// has seen to it.
+bool is_host(std::string_view text)
+{
+    constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
+    return text.starts_with('[') ||
+           (!text.empty() && text.find_first_not_of(letters) == std::string_view::npos);
+}
+
+}  // namespace
+
+std::optional<url> url::parse(std::string_view text)
+{
+    const auto plain = mended(text);
+    const auto parsed = urls::parse_uri(plain);  // a view of it
+    if (!parsed) {
+        return std::nullopt;
+    }
+    urls::url parts(*parsed);
+    parts.normalize();
+    if ((parts.scheme() != "http" && parts.scheme() != "https") || !is_host(parts.encoded_host())) {
+        return std::nullopt;
+    }
+    url result;
+    result.scheme_ = parts.scheme();
+    result.host_ = parts.host_address();
+    result.port_ = default_port(result.scheme_);
+    if (parts.has_port() && !parts.port().empty()) {
+        result.port_ = parts.port_number();
+        if (result.port_ == 0) {
+            return std::nullopt;  // which is also what a number is that no port can have
+        }
+    }
+    if (parts.encoded_path().empty()) {
+        parts.set_encoded_path("/");
+    }
+    result.target_ = parts.encoded_target();
+    // From the top there is no way up. Boost.URL leaves that as it is; RFC 3986, 5.2.4, drops it.
+    while (result.target_.starts_with("/../")) {
+        result.target_.erase(0, 3);
+    }
+    if (result.target_ == "/..") {
+        result.target_ = "/";
+    }
+    result.text_ = result.origin() + result.target_;
+    return result;
+}
+
+std::optional<url> url::resolve(std::string_view reference) const
+{
+    const auto plain = mended(reference);
+    const auto parsed = urls::parse_uri_reference(plain);
+    urls::url whole(text_);
+    if (!parsed || !whole.resolve(*parsed)) {
+        return std::nullopt;
+    }
+    return parse(whole.buffer());
+}
+
+std::string url::origin() const
+{
+    auto origin = scheme_ + "://" + (host_.find(':') == host_.npos ? host_ : "[" + host_ + "]");
+    if (port_ != default_port(scheme_)) {
+        origin += fmt::format(":{}", port_);
+    }
+    return origin;
+}
+
+}  // namespace web_scraper

@@ -1,0 +1,212 @@
+#include "file_streaming/bench.hpp"
+
+#include "file_streaming/blocking_calls.hpp"
+#include "file_streaming/descriptor.hpp"
+#include "file_streaming/file_error.hpp"
+#include "file_streaming/progress.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <numeric>
+#include <random>
+#include <span>
+#include <stdexcept>
+#include <vector>
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace fs = std::filesystem;
+
+namespace file_streaming {
+
+namespace {
+
+using command = std::vector<std::string>;
+
+// A folder of its own, which goes with everything in it.
+class work_folder {
+public:
+    explicit work_folder(const std::string& parent)
+    {
+        std::string name = parent + "/file_streaming_bench.XXXXXX";
+        if (::mkdtemp(name.data()) == nullptr) {
+            throw file_error(parent, errno);
+        }
+        path_ = name;
+    }
+    ~work_folder()
+    {
+        std::error_code ignored;
+        fs::remove_all(path_, ignored);
+    }
+    work_folder(const work_folder&) = delete;
+    work_folder& operator=(const work_folder&) = delete;
+
+    fs::path operator/(const char* name) const { return path_ / name; }
+
+private:
+    fs::path path_;
+};
+
+// Random bytes, so that no file system makes less of them.
+void make_file(const fs::path& path, std::uint64_t size)
+{
+    const descriptor file(::open(path.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    if (!file.is_open()) {
+        throw file_error(path.string(), errno);
+    }
+    std::mt19937_64 random(1);
+    std::vector<std::uint64_t> block(128 * 1024);
+    const auto bytes = std::as_bytes(std::span(block));
+    for (std::uint64_t offset = 0; offset < size; offset += bytes.size()) {
+        std::generate(block.begin(), block.end(), std::ref(random));
+        const auto rest =
+            static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), size - offset));
+        write_fully(file.number(), offset, bytes.first(rest), path.string());
+    }
+    if (::fsync(file.number()) != 0) {
+        throw file_error(path.string(), errno);
+    }
+}
+
+// Throws a file out of the system's cache, as far as it is on the disk, or reads it in.
+void set_cached(const fs::path& path, bool cached)
+{
+    const descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!cached) {
+        ::posix_fadvise(file.number(), 0, 0, POSIX_FADV_DONTNEED);
+        return;
+    }
+    std::vector<std::byte> block(1024 * 1024);
+    for (std::uint64_t offset = 0;
+         read_fully(file.number(), offset, block, path.string()) == block.size();) {
+        offset += block.size();
+    }
+}
+
+// How many seconds the command takes. What it prints is dropped.
+double seconds_of(const command& words)
+{
+    std::vector<char*> arguments;
+    for (const auto& word : words) {
+        arguments.push_back(const_cast<char*>(word.c_str()));
+    }
+    arguments.push_back(nullptr);
+
+    posix_spawn_file_actions_t actions;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    pid_t child = 0;
+    const auto start = std::chrono::steady_clock::now();
+    const int refusal =
+        ::posix_spawnp(&child, words[0].c_str(), &actions, nullptr, arguments.data(), environ);
+    ::posix_spawn_file_actions_destroy(&actions);
+    if (refusal != 0) {
+        throw file_error(words[0], refusal);
+    }
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    if (status != 0) {
+        throw std::runtime_error(fmt::format("{} failed", fmt::join(words, " ")));
+    }
+    return took.count();
+}
+
+struct contestant {
+    std::string name;
+    command words;
+    std::vector<double> seconds = {};
+};
+
+double median(std::vector<double> values)
+{
+    std::sort(values.begin(), values.end());
+    return values[values.size() / 2];
+}
+
+// The first is what the others are compared with.
+void compete(
+    const char* title, std::vector<contestant> contestants, const fs::path& file,
+    const fs::path& copy, const bench_options& options)
+{
+    std::vector<std::size_t> order(contestants.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::mt19937_64 random(std::random_device{}());
+    for (const bool cached : {true, false}) {
+        for (auto& each : contestants) {
+            each.seconds.clear();
+        }
+        for (int round = 0; round < options.rounds; ++round) {
+            std::shuffle(order.begin(), order.end(), random);
+            for (const auto place : order) {
+                fs::remove(copy);
+                set_cached(file, cached);
+                contestants[place].seconds.push_back(seconds_of(contestants[place].words));
+            }
+        }
+        fmt::print("\n{}, {}\n", title, cached ? "from the cache" : "from the disk");
+        const auto reference = median(contestants.front().seconds);
+        for (const auto& each : contestants) {
+            const auto seconds = median(each.seconds);
+            fmt::print(
+                "  {:<32} {:>7.2f} s  {:>10}/s  {:>5.2f} x\n", each.name, seconds,
+                human_size(static_cast<double>(options.size) / seconds), reference / seconds);
+        }
+        std::fflush(stdout);
+    }
+}
+
+void measure(const bench_options& options)
+{
+    const work_folder folder(options.folder);
+    const auto file = folder / "file";
+    const auto copy = folder / "copy";
+    make_file(file, options.size);
+    fmt::print(
+        "{}, {} rounds, median; x: how many times as fast as the first line\n",
+        human_size(static_cast<double>(options.size)), options.rounds);
+
+    const auto self = fs::read_symlink("/proc/self/exe").string();
+    std::vector<contestant> copies = {
+        {"cp, then sync",
+         {"sh", "-c", R"(cp -- "$1" "$2" && sync -- "$2")", "sh", file.string(), copy.string()}},
+    };
+    std::vector<contestant> sums = {{"sha256sum", {"sha256sum", "--", file.string()}}};
+    for (const std::string engine : {"io_uring", "threads", "blocking"}) {
+        copies.push_back(
+            {"copy --engine " + engine,
+             {self, "copy", "-q", "--engine", engine, file.string(), copy.string()}});
+        sums.push_back(
+            {"checksum --engine " + engine,
+             {self, "checksum", "-q", "--engine", engine, file.string()}});
+    }
+    compete("copy", std::move(copies), file, copy, options);
+    compete("SHA-256", std::move(sums), file, copy, options);
+}
+
+}  // namespace
+
+int run_bench(const bench_options& options)
+{
+    try {
+        measure(options);
+        return 0;
+    } catch (const std::exception& failure) {
+        fmt::print(stderr, "file_streaming: {}\n", failure.what());
+        return 1;
+    }
+}
+
+}  // namespace file_streaming

@@ -1,0 +1,119 @@
+// What the tests of the program share: the program on each of its engines, and stopping it in the
+// middle of its work.
+
+#pragma once
+
+#include "projects/file_streaming/tests/folder.hpp"
+#include "tests/support/program.hpp"
+
+#include <chrono>
+#include <csignal>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <sys/types.h>
+
+inline support::program_run run_with(
+    std::vector<std::string> arguments,
+    std::chrono::milliseconds deadline = std::chrono::seconds(60))
+{
+    support::program_options options;
+    options.arguments = std::move(arguments);
+    options.deadline = deadline;
+    return support::run_program(PROGRAM, options);
+}
+
+// Those that work here. io_uring is left out where the kernel refuses it, or liburing was missing.
+inline const std::vector<std::string>& engines()
+{
+    static const auto there = [] {
+        std::vector<std::string> names = {"threads", "blocking"};
+        const test_folder folder;
+        write_file(folder / "empty", "");
+        if (run_with({"checksum", "--engine", "io_uring", folder / "empty"}).status == 0) {
+            names.push_back("io_uring");
+        }
+        return names;
+    }();
+    return there;
+}
+
+// Whether it is stopped, by SIGSTOP.
+inline bool is_stopped(pid_t process)
+{
+    std::ifstream stat("/proc/" + std::to_string(process) + "/stat");
+    std::string text;
+    std::getline(stat, text, '\0');
+    const auto state = text.rfind(") ");
+    return state != std::string::npos && text[state + 2] == 'T';
+}
+
+// The size of the copy that a process is writing to in the folder: it has no name, but the process
+// has it open. Nothing when there is none.
+inline std::optional<std::uint64_t> unfinished_copy(pid_t process, const test_folder& folder)
+{
+    namespace fs = std::filesystem;
+    std::error_code gone;
+    const fs::path descriptors = "/proc/" + std::to_string(process) + "/fd";
+    for (fs::directory_iterator each(descriptors, gone), end; !gone && each != end;
+         each.increment(gone)) {
+        const auto file = fs::read_symlink(each->path(), gone).string();
+        if (file.starts_with(folder.path()) && file.find("(deleted)") != std::string::npos) {
+            struct stat status = {};
+            if (::stat(each->path().c_str(), &status) == 0) {
+                return static_cast<std::uint64_t>(status.st_size);
+            }
+        }
+    }
+    return std::nullopt;
+}
+
+// A copy of folder/file to folder/copy that has stopped in the middle, by SIGSTOP. Its blocks are
+// small, so that there is a middle.
+class stopped_copy {
+public:
+    stopped_copy(const test_folder& folder, const std::string& engine)
+    {
+        write_file(folder / "file", some_bytes(size));
+        while (!start(folder, engine)) {
+            // It was done before it could be stopped.
+            program_.reset();
+            std::filesystem::remove(folder / "copy");
+        }
+    }
+
+    void go_on() { program_->signal(SIGCONT); }
+    void signal(int number) { program_->signal(number); }
+    support::program_run wait() { return program_->wait(); }
+
+    static constexpr std::size_t size = 64 * 1024 * 1024;
+
+private:
+    bool start(const test_folder& folder, const std::string& engine)
+    {
+        support::program_options options;
+        options.arguments = {"copy", "-q",       "--engine", engine,          "--block-size",
+                             "4K",   "--blocks", "4",        folder / "file", folder / "copy"};
+        program_.emplace(PROGRAM, options);
+        while (program_->running()) {
+            const auto copied = unfinished_copy(program_->id(), folder);
+            if (!copied || *copied == 0) {
+                continue;
+            }
+            program_->signal(SIGSTOP);
+            while (program_->running() && !is_stopped(program_->id())) {
+            }
+            const auto at_stop = unfinished_copy(program_->id(), folder);
+            return at_stop && *at_stop > 0 && *at_stop < size / 10 * 9;
+        }
+        return false;
+    }
+
+    std::optional<support::background_program> program_;
+};

@@ -37,9 +37,8 @@ struct failed_try {
 };
 
 struct client_options {
-    common::duration deadline = std::chrono::seconds(30);  // for the call, pauses included
-    common::duration try_limit =
-        std::chrono::seconds(10);  // for one try, with its wait in the pool
+    common::duration deadline = std::chrono::seconds(30);   // for the call, pauses included
+    common::duration try_limit = std::chrono::seconds(10);  // for a try and its wait for the pool
     retry_policy retry = {};
     std::function<void(const failed_try&)> on_retry = {};
 };

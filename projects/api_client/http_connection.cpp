@@ -167,8 +167,8 @@ connection::connection(asio::any_io_executor executor) : socket_(std::move(execu
 awaitable<void> connection::open(const url& where)
 {
     const auto endpoints = co_await endpoints_of(where);
-    const auto [error, endpoint] =
-        co_await asio::async_connect(socket_, endpoints, asio::as_tuple(asio::deferred));
+    auto connecting = asio::async_connect(socket_, endpoints, asio::as_tuple(asio::deferred));
+    const auto [error, endpoint] = co_await std::move(connecting);
     if (error) {
         fail(failure::no_connection, error);
     }

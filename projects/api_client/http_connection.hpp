@@ -19,6 +19,8 @@
 
 namespace http {
 
+// Cancelled (terminal), what awaits here throws operation_aborted, and the connection is not
+// reusable.
 class connection {
 public:
     explicit connection(boost::asio::any_io_executor executor);
@@ -39,7 +41,5 @@ private:
     boost::asio::ip::tcp::socket socket_;
     bool is_clean_ = false;  // the last exchange, or the opening, has left nothing behind
 };
-
-// Cancelling any of these (terminal) throws operation_aborted.
 
 }  // namespace http

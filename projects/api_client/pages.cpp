@@ -63,6 +63,19 @@ std::optional<std::string> next_in(
     return std::nullopt;
 }
 
+// The server's reference to it, taken apart.
+std::optional<http::url> next_page(const http::url& from, const std::optional<std::string>& next)
+{
+    if (!next) {
+        return std::nullopt;
+    }
+    try {
+        return from.resolve(*next);
+    } catch (const http::bad_url& error) {
+        throw unexpected_answer(fmt::format("the next page: {}", error.what()));
+    }
+}
+
 asio::awaitable<page> fetch(client& from, const http::url& where, const paging& how)
 {
     http::request what(where);
@@ -74,9 +87,7 @@ asio::awaitable<page> fetch(client& from, const http::url& where, const paging& 
     auto body = json_of(answer);
 
     page fetched;
-    if (const auto next = next_in(answer, body, how)) {
-        fetched.next = where.resolve(*next);
-    }
+    fetched.next = next_page(where, next_in(answer, body, how));
     fetched.items = items_in(body, how);
 
     // In Boost 1.83 co_spawn awaits once more after a coroutine that was never suspended, and if it

@@ -21,15 +21,21 @@ bool may_retry(const http::request& what, http::failure kind)
 
 bool may_retry(const http::request& what, int status)
 {
+    constexpr int request_timeout = 408;  // of the server, with a request that came too slowly
+    constexpr int too_many_requests = 429;
+    constexpr int internal_error = 500;
+    constexpr int bad_gateway = 502;
+    constexpr int unavailable = 503;
+    constexpr int gateway_timeout = 504;
     switch (status) {
-        case 429:
-            return true;  // too many requests
-        case 408:         // the request took too long to come
-        case 500:         // internal error
-        case 502:         // bad gateway
-        case 503:         // unavailable
-        case 504:
-            return http::is_idempotent(what);  // the gateway waited for too long
+        case too_many_requests:
+            return true;
+        case request_timeout:
+        case internal_error:
+        case bad_gateway:
+        case unavailable:
+        case gateway_timeout:
+            return http::is_idempotent(what);
         default:
             return false;
     }

@@ -271,15 +271,21 @@ TEST_CASE("an answer that comes in the last moment counts")
 TEST_CASE("a cancellation is no failure, and is not tried again")
 {
     tests::with_script(in_order({late(1h, hello)}), [](scripted_server& server) -> awaitable<void> {
+        http::pool pool;
+        int failed = 0;
+        api::client_options options;
+        options.on_retry = [&](const api::failed_try&) { ++failed; };
+        api::client client(pool, options);
         const auto start = common::now();
         bool timed_out = false;
         try {
-            (void)co_await common::with_timeout(3s, call(server, get(server.at("/"))));
+            (void)co_await common::with_timeout(3s, client.send(get(server.at("/"))));
         } catch (const common::timeout_error&) {
             timed_out = true;
         }
         CHECK(timed_out);
         CHECK(common::now() - start == 3s);
+        CHECK(failed == 0);
         CHECK(server.requests().size() == 1);
     });
 }

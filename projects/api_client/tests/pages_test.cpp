@@ -193,6 +193,16 @@ TEST_CASE("another server does not get to see the headers that were meant for th
     CHECK(all.failure == "the next page is on another server, 127.0.0.2:1");
 }
 
+TEST_CASE("a next page that cannot be fetched is the server's mistake")
+{
+    for (const auto* const next : {"https://127.0.0.1/", "mailto:ada@example.org", "a b"}) {
+        INFO(next);
+        const auto all = list_of(answer(200, "[1]", link_to(next)));
+        CHECK(all.items.empty());
+        CHECK(all.failure.starts_with("the next page: '"));
+    }
+}
+
 TEST_CASE("a page that is none is refused")
 {
     for (const auto* const body : {"{}", "7", R"({"items": 7})", R"({"items": {}})"}) {

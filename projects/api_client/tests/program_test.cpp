@@ -27,6 +27,7 @@ using api::heard;
 using api::in_order;
 using api::scripted_server;
 using asio::awaitable;
+using namespace std::string_literals;
 
 namespace {
 
@@ -102,7 +103,7 @@ const support::program_run& demonstration()
 
 TEST_CASE("get prints the body, as it is")
 {
-    const std::string body("binary \0 \r\n\xff without a line end", 33);
+    const auto body = "binary \0 \r\n\xff without a line end"s;
     server_beside server(in_order({answer(200, body)}));
     const auto got = run({"get", server.at("/a?b=c"), "-H", "X-Key: a: b", "--header", "X-Empty:"});
     CHECK(got.status == 0);

@@ -15,7 +15,6 @@
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
-#include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/http/span_body.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
@@ -26,7 +25,6 @@
 #include <array>
 #include <cstdint>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -46,13 +44,30 @@ constexpr std::uint32_t header_limit = 64 * 1024;
 using outgoing = beast::http::request<beast::http::span_body<const char>>;
 using incoming = beast::http::response_parser<beast::http::string_body>;
 
+std::string_view name_of(failure kind)
+{
+    switch (kind) {
+        case failure::no_connection:
+            return "no connection";
+        case failure::no_answer:
+            return "no answer";
+        case failure::cut_off:
+            return "cut off";
+        case failure::malformed:
+            return "not HTTP";
+        case failure::too_large:
+            break;
+    }
+    return "too large";
+}
+
 // A cancellation stays one.
-[[noreturn]] void fail(failure kind, const url& where, error_code error)
+[[noreturn]] void fail(failure kind, error_code error)
 {
     if (error == asio::error::operation_aborted) {
         throw boost::system::system_error(error);
     }
-    throw exchange_error(kind, fmt::format("{}: {}", where.authority(), error.message()));
+    throw exchange_error(kind, fmt::format("{}: {}", name_of(kind), error.message()));
 }
 
 // Nobody can interrupt the system while it looks up a name, and Asio does not try. So the lookup is
@@ -79,7 +94,7 @@ awaitable<tcp::resolver::results_type> look_up(const url& where)
         });
     co_await pending->done.wait();
     if (pending->error) {
-        fail(failure::no_connection, where, pending->error);
+        fail(failure::no_connection, pending->error);
     }
     co_return pending->found;
 }
@@ -96,32 +111,14 @@ awaitable<tcp::resolver::results_type> endpoints_of(const url& where)
         tcp::endpoint(address, where.port()), where.host(), "");
 }
 
-bool is_token(std::string_view text)
-{
-    return !text.empty() && beast::http::token_list(text).exists(text);
-}
-
-// What a field may not hold. With a line break in it, a value would end the field, or the header,
-// and go on as something else.
-bool is_field_value(std::string_view text)
-{
-    return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
-}
-
 outgoing message_of(const request& what)
 {
-    if (!is_token(what.method)) {
-        throw std::invalid_argument(fmt::format("'{}' is no method", what.method));
-    }
     outgoing message;
     message.version(11);
     message.method_string(what.method);
     message.target(what.where.target());
     message.set(beast::http::field::host, what.where.authority());
     for (const auto& [name, value] : what.headers) {
-        if (!is_token(name) || !is_field_value(value)) {
-            throw std::invalid_argument(fmt::format("the field '{}' cannot be sent", name));
-        }
         message.insert(name, value);
     }
     message.body() = beast::span<const char>(what.body.data(), what.body.size());
@@ -143,11 +140,11 @@ failure kind_of(error_code error, bool begun)
     return begun ? failure::cut_off : failure::no_answer;
 }
 
+// 1xx, but for 101, which is the last word in HTTP.
 bool is_interim(const incoming& parser)
 {
-    return beast::http::to_status_class(parser.get().result()) ==
-               beast::http::status_class::informational &&
-           parser.get().result() != beast::http::status::switching_protocols;
+    const auto status = parser.get().result_int();
+    return status / 100 == 1 && status != 101;
 }
 
 response response_of(incoming& parser)
@@ -170,13 +167,13 @@ connection::connection(asio::any_io_executor executor) : socket_(std::move(execu
 awaitable<void> connection::open(const url& where)
 {
     const auto endpoints = co_await endpoints_of(where);
-    const auto [error, endpoint] =
-        co_await asio::async_connect(socket_, endpoints, asio::as_tuple(asio::deferred));
+    auto connecting = asio::async_connect(socket_, endpoints, asio::as_tuple(asio::deferred));
+    const auto [error, endpoint] = co_await std::move(connecting);
     if (error) {
-        fail(failure::no_connection, where, error);
+        fail(failure::no_connection, error);
     }
     socket_.set_option(tcp::no_delay(true));
-    socket_.non_blocking(true);  // for is_reusable
+    socket_.non_blocking(true);  // so that is_reusable does not wait
     is_clean_ = true;
 }
 
@@ -188,7 +185,7 @@ awaitable<response> connection::exchange(const request& what)
     const auto [unsent, written] =
         co_await beast::http::async_write(socket_, message, asio::as_tuple(asio::deferred));
     if (unsent) {
-        fail(failure::no_answer, what.where, unsent);
+        fail(failure::no_answer, unsent);
     }
 
     // Answers of the kind "100 Continue" may come before the one that counts.
@@ -204,7 +201,7 @@ awaitable<response> connection::exchange(const request& what)
             socket_, buffer, parser, asio::as_tuple(asio::deferred));
         begun = begun || parser.got_some();
         if (error) {
-            fail(kind_of(error, begun), what.where, error);
+            fail(kind_of(error, begun), error);
         }
         if (!is_interim(parser)) {
             is_clean_ = parser.keep_alive() && buffer.size() == 0;

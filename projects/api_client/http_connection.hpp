@@ -19,6 +19,8 @@
 
 namespace http {
 
+// Cancelled (terminal), what awaits here throws operation_aborted, and the connection is not
+// reusable.
 class connection {
 public:
     explicit connection(boost::asio::any_io_executor executor);
@@ -27,9 +29,8 @@ public:
     // Throws exchange_error, no_connection.
     boost::asio::awaitable<void> open(const url& where);
 
-    // Sends the request, and completes when the whole answer is here. The request is the caller's
-    // until then. Throws exchange_error; std::invalid_argument for a request that cannot be sent,
-    // such as one with a line break in a field.
+    // Sends the request, which has to be sendable, and completes when the whole answer is here.
+    // Throws exchange_error.
     boost::asio::awaitable<response> exchange(const request& what);
 
     // Whether another exchange may follow. It asks the system whether the server has closed its
@@ -40,7 +41,5 @@ private:
     boost::asio::ip::tcp::socket socket_;
     bool is_clean_ = false;  // the last exchange, or the opening, has left nothing behind
 };
-
-// Cancelling any of these (terminal) throws operation_aborted.
 
 }  // namespace http

@@ -41,10 +41,6 @@ private:
     std::vector<field> all_;
 };
 
-// Whether to do it twice has the same effect as to do it once: GET, HEAD, OPTIONS, TRACE, PUT,
-// DELETE. RFC 9110, 9.2.2.
-bool is_idempotent(std::string_view method);
-
 struct request {
     explicit request(url target, std::string verb = "GET")
         : where(std::move(target)), method(std::move(verb))
@@ -57,6 +53,15 @@ struct request {
     std::string body;
     std::size_t body_limit = 8 * 1024 * 1024;  // of the answer, in bytes
 };
+
+// Whether doing it twice has the same effect as doing it once. That is so by the method, which is
+// GET, HEAD, OPTIONS, TRACE, PUT or DELETE (RFC 9110, 9.2.2), or by a field Idempotency-Key, with
+// which a server knows a request that it has seen.
+bool is_idempotent(const request& what);
+
+// Throws std::invalid_argument for a request with a method or field that would be read as something
+// else, such as one with a line break in it, and for fields that are made of the rest.
+void require_sendable(const request& what);
 
 struct response {
     int status = 0;
@@ -75,7 +80,7 @@ enum class failure {
     too_large,      // the body is beyond the limit
 };
 
-// what() says with whom, and what happened.
+// what() says what happened; with whom, the caller knows.
 class exchange_error : public std::runtime_error {
 public:
     exchange_error(failure kind, const std::string& what) : runtime_error(what), kind_(kind) {}

@@ -30,7 +30,7 @@ private:
 // can be sent again.
 bool was_stale(const exchange_error& error, const request& what)
 {
-    return error.kind() == failure::no_answer && is_idempotent(what.method);
+    return error.kind() == failure::no_answer && is_idempotent(what);
 }
 
 }  // namespace
@@ -44,6 +44,7 @@ pool::pool(pool_limits limits) : limits_(limits)
 
 awaitable<response> pool::exchange(request what)
 {
+    require_sendable(what);
     auto& places =
         places_.try_emplace(what.where.authority(), limits_.connections_per_host).first->second;
     const auto place = co_await places.acquire();

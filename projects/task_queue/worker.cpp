@@ -156,7 +156,7 @@ asio::awaitable<void> worker::work_on(delivery taken, common::semaphore::permit)
         common::log("worker", "job {} is stopped: another worker has it", id);
     } else {
         const bool known = co_await within_a_moment(queue_.give_back(taken));
-        ++ended_.given_back;
+        ++(known ? ended_.given_back : ended_.lost);
         common::log("worker", "job {} is {}", id, known ? "given back" : "left behind");
     }
 }

@@ -10,6 +10,7 @@
 #include <hiredis/hiredis.h>
 
 #include <charconv>
+#include <csignal>
 #include <cstddef>
 #include <new>
 #include <utility>
@@ -75,6 +76,16 @@ void on_reply(redisAsyncContext* context, void* answer, void* data)
     command.answered.set();
 }
 
+// hiredis writes to a connection that Redis has just closed, too, and the signal that comes of that
+// would end this program. So it is an error like others.
+void ignore_broken_pipes()
+{
+    struct sigaction now = {};
+    if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) {
+        std::signal(SIGPIPE, SIG_IGN);
+    }
+}
+
 unsigned short checked_port(std::string_view text, std::string_view address)
 {
     unsigned short port = 0;
@@ -122,6 +133,7 @@ public:
             redisAsyncFree(context);
             throw connection_lost(reason);
         }
+        ignore_broken_pipes();
         socket_.assign(context->c.fd);
     }
 

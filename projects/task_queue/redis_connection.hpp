@@ -11,6 +11,8 @@
 // hiredis does the reading and writing. The socket belongs to hiredis. The wrapper lets go of it in
 // cleanup, and never closes it: closed twice, the number could be another file's by then.
 //
+// The first connection makes this program ignore SIGPIPE.
+//
 // (hiredis 1.0 has a timer, too, for its own timeouts. They are not switched on; with_timeout does
 // that for every operation.)
 

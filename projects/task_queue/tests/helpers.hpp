@@ -19,8 +19,8 @@
 
 namespace task_queue::tests {
 
-// A directory of its own for each test, removed when that ends. In memory, where the system has such
-// a place: an fsync costs nothing there, and no test takes the power away.
+// A directory of its own for each test, removed when that ends. In memory, where the system has
+// such a place: an fsync costs nothing there, and no test takes the power away.
 class temporary_directory {
 public:
     temporary_directory()

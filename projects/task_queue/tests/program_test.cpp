@@ -1,9 +1,9 @@
 // The program as users run it, on a journal: real child processes, signals, and kill -9.
 
+#include "tests/support/program.hpp"
 #include "task_queue/file.hpp"
 #include "task_queue/job.hpp"
 #include "task_queue/tests/helpers.hpp"
-#include "tests/support/program.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -123,7 +123,8 @@ TEST_CASE("a command is run with its arguments as they are, its id, and its outp
     CHECK(here.said({"status"}).find("done     1\n") != std::string::npos);
 }
 
-TEST_CASE("a command that fails, dies or does not exist is tried again, and is a dead letter in the end")
+TEST_CASE(
+    "a command that fails, dies or does not exist is tried again, and is a dead letter in the end")
 {
     const bench here;
     const std::vector<std::string> twice = {"--tries", "2", "--backoff", "10ms"};
@@ -208,8 +209,9 @@ TEST_CASE("a worker that runs finds what is submitted, and a second worker is re
 TEST_CASE("SIGTERM: what runs is finished, nothing more is taken")
 {
     const bench here;
-    here.submit({"--", "sh", "-c", fmt::format("until [ -e {} ]; do sleep 0.01; done",
-                                               (here.directory / "go").string())});
+    here.submit(
+        {"--", "sh", "-c",
+         fmt::format("until [ -e {} ]; do sleep 0.01; done", (here.directory / "go").string())});
     here.submit({"--builtin", "append", here.directory / "done", "1"});
     auto worker = here.worker({"--jobs", "1", "--grace", "1h"});
     worker.wait_for_line("starts");
@@ -224,7 +226,8 @@ TEST_CASE("SIGTERM: what runs is finished, nothing more is taken")
     CHECK(here.said({"status"}).starts_with("waiting  2 "));
 }
 
-TEST_CASE("SIGTERM: what does not finish in time is stopped and given back, and its try does not count")
+TEST_CASE(
+    "SIGTERM: what does not finish in time is stopped and given back, and its try does not count")
 {
     const bench here;
     here.submit({"--", "sh", "-c", "echo \"pid $$\"; exec sleep 3600"});
@@ -278,7 +281,8 @@ TEST_CASE("a worker that is killed takes its child along, and after its last try
     CHECK(here.said({"dead"}).find("(its worker died)") != std::string::npos);
 }
 
-TEST_CASE("kill -9 in the middle of 5 000 jobs, five times: each is done at least once, none is lost")
+TEST_CASE(
+    "kill -9 in the middle of 5 000 jobs, five times: each is done at least once, none is lost")
 {
     constexpr int jobs = 5000;
     const bench here;
@@ -297,14 +301,17 @@ TEST_CASE("kill -9 in the middle of 5 000 jobs, five times: each is done at leas
     CHECK(result.strange == 0);
     CHECK(result.duplicates <= 5 * 4);  // what ran when it was killed, and no more
     fmt::print("{} jobs, 5 kills, {} done twice\n", jobs, result.duplicates);
-    CHECK(here.said({"status"}) ==
-          fmt::format(
-              "waiting  0 (0 high, 0 normal, 0 low)\ndelayed  0\nrunning  0\ndead     0\n"
-              "done     {}\n",
-              jobs));
+    CHECK(
+        here.said({"status"}) ==
+        fmt::format(
+            "waiting  0 (0 high, 0 normal, 0 low)\ndelayed  0\nrunning  0\ndead     0\n"
+            "done     {}\n",
+            jobs));
 }
 
-TEST_CASE("submits that are killed at any moment: what they have acknowledged is there, and nothing is torn")
+TEST_CASE(
+    "submits that are killed at any moment: what they have acknowledged is there, and nothing is "
+    "torn")
 {
     const bench here;
     auto worker = here.worker();

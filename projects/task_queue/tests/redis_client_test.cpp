@@ -1,10 +1,10 @@
 // hiredis on Asio's loop, against a real Redis: replies, cancellation, and connections that end.
 
+#include "task_queue/redis_client.hpp"
 #include "common/gather.hpp"
 #include "common/run.hpp"
 #include "common/task_group.hpp"
 #include "common/timeout.hpp"
-#include "task_queue/redis_client.hpp"
 #include "task_queue/tests/redis_server.hpp"
 #include "tests/support/program.hpp"
 
@@ -40,8 +40,7 @@ using task_queue::tests::redis_server;
 namespace {
 
 // Runs `body` beside a client that keeps its connection.
-void with_client(
-    const redis_server& server, std::function<awaitable<void>(redis_client&)> body)
+void with_client(const redis_server& server, std::function<awaitable<void>(redis_client&)> body)
 {
     const auto main = [&]() -> awaitable<void> {
         redis_client client(redis_address(server.address()), true);
@@ -133,7 +132,8 @@ TEST_CASE("redis: ten megabytes there and back, and a thousand commands at once,
     });
 }
 
-TEST_CASE("redis: a command that is cancelled leaves at once, and the next ones get their own replies")
+TEST_CASE(
+    "redis: a command that is cancelled leaves at once, and the next ones get their own replies")
 {
     redis_server server;
     server.start();
@@ -178,7 +178,8 @@ TEST_CASE("redis: a loop that goes away with commands under way leaves nothing b
     CHECK(support::open_descriptors(::getpid()) == before);
 }
 
-TEST_CASE("redis: after a crash and a restart there is a new connection, and no descriptor is left over")
+TEST_CASE(
+    "redis: after a crash and a restart there is a new connection, and no descriptor is left over")
 {
     redis_server server;
     server.start();
@@ -211,6 +212,21 @@ TEST_CASE("redis: after a crash and a restart there is a new connection, and no 
     });
 }
 
+TEST_CASE(
+    "redis: to write to a connection that has just gone is an error, and not the end of the "
+    "program")
+{
+    redis_server server;
+    server.start();
+    std::signal(SIGPIPE, SIG_DFL);
+    with_client(server, [&](redis_client& redis) -> awaitable<void> {
+        co_await redis.command(words("PING"));
+        server.kill();  // the loop has not seen it when the command is sent
+        const auto how = co_await error_of(redis.command(words("PING")));
+        CHECK(how == "lost");
+    });
+}
+
 TEST_CASE("redis: a thousand refused connections leave no descriptor behind")
 {
     redis_server server;  // is not started
@@ -234,7 +250,8 @@ TEST_CASE("redis: a thousand refused connections leave no descriptor behind")
         common::clock_mode::steady);
 }
 
-TEST_CASE("redis: a server that hangs is given up after the limit, and asked again on a new connection")
+TEST_CASE(
+    "redis: a server that hangs is given up after the limit, and asked again on a new connection")
 {
     redis_server server;
     server.start();
@@ -263,8 +280,8 @@ TEST_CASE("redis: a script that Redis has forgotten is told again")
         }
         const auto error = co_await error_of(redis.run_script("syntax error", words(), words()));
         CHECK(error.starts_with("redis: ERR"));
-        const auto passes = co_await error_of(redis.run_script(
-            "return redis.error_reply('OOM no memory')", words(), words()));
+        const auto passes = co_await error_of(
+            redis.run_script("return redis.error_reply('OOM no memory')", words(), words()));
         CHECK(passes == "lost");
         const auto reply = co_await redis.command(words("PING"));
         CHECK(reply.text == "PONG");
@@ -282,8 +299,8 @@ TEST_CASE("redis: over TCP, with a password")
     });
     ::setenv("REDISCLI_AUTH", "wrong", 1);
     with_client(server, [](redis_client& redis) -> awaitable<void> {
-        const auto how = co_await error_of(
-            common::with_timeout(200ms, redis.command(words("PING"))));
+        const auto how =
+            co_await error_of(common::with_timeout(200ms, redis.command(words("PING"))));
         CHECK(how == "timeout");
         CHECK(redis.trouble().starts_with("WRONGPASS"));
     });
@@ -297,8 +314,9 @@ TEST_CASE("redis: addresses")
     CHECK(redis_address("[::1]:1").host == "::1");
     CHECK(redis_address("unix:/run/redis").path == "/run/redis");
     CHECK(redis_address("unix:./socket").path == "./socket");
-    for (const auto* const bad : {"", "localhost", "localhost:", ":6379", "localhost:0",
-                                  "localhost:65536", "localhost:x", "localhost:1x"}) {
+    for (const auto* const bad :
+         {"", "localhost", "localhost:", ":6379", "localhost:0", "localhost:65536", "localhost:x",
+          "localhost:1x"}) {
         INFO(bad);
         CHECK_THROWS_AS(redis_address(bad), std::invalid_argument);
     }

@@ -85,15 +85,15 @@ struct bench {
     // That all were done, and nothing else. Gives how many were done more than once.
     int check_numbers(int count) const
     {
-        const auto result =
-            task_queue::tests::count_numbers(read_file(directory / "done"), count);
+        const auto result = task_queue::tests::count_numbers(read_file(directory / "done"), count);
         CHECK(result.missing == 0);
         CHECK(result.strange == 0);
-        CHECK(said({"status"}) ==
-              fmt::format(
-                  "waiting  0 (0 high, 0 normal, 0 low)\ndelayed  0\nrunning  0\ndead     0\n"
-                  "done     {}\n",
-                  count));
+        CHECK(
+            said({"status"}) ==
+            fmt::format(
+                "waiting  0 (0 high, 0 normal, 0 low)\ndelayed  0\nrunning  0\ndead     0\n"
+                "done     {}\n",
+                count));
         return result.duplicates;
     }
 
@@ -130,7 +130,9 @@ TEST_CASE("three workers on Redis, killed by SIGKILL in the middle of 10 000 job
     fmt::print("{} jobs, {} kills, {} done twice\n", jobs, kills, duplicates);
 }
 
-TEST_CASE("Redis killed and restarted in the middle of 10 000 jobs, with workers killed, too: none is lost")
+TEST_CASE(
+    "Redis killed and restarted in the middle of 10 000 jobs, with workers killed, too: none is "
+    "lost")
 {
     constexpr int jobs = 10'000;
     bench here;
@@ -173,8 +175,9 @@ TEST_CASE("Redis is down at the start: a worker waits for it, and a submit does,
     auto worker = here.worker();
     worker->wait_for_line("No such file or directory; trying again");
     background_program submit(
-        PROGRAM, here.options_for({"--patience", "100s", "submit", "--builtin", "append",
-                                   here.directory / "done", "0"}));
+        PROGRAM,
+        here.options_for(
+            {"--patience", "100s", "submit", "--builtin", "append", here.directory / "done", "0"}));
     here.server.start();
     CHECK(submit.wait().status == 0);
     worker->wait_for_line("connected");
@@ -216,7 +219,8 @@ TEST_CASE("a worker that was stopped for longer than its lease stops the job tha
     first->wait_for_line("is stopped: another worker has it");
 }
 
-TEST_CASE("on Redis, too: SIGTERM gives back, and the next worker has the job at once, and all tries")
+TEST_CASE(
+    "on Redis, too: SIGTERM gives back, and the next worker has the job at once, and all tries")
 {
     bench here;
     here.server.start();

@@ -1,8 +1,8 @@
 // The queue in a real Redis: the same rules as in memory, leases, and workers that die.
 
+#include "task_queue/redis_queue.hpp"
 #include "common/run.hpp"
 #include "common/task_group.hpp"
-#include "task_queue/redis_queue.hpp"
 #include "task_queue/tests/redis_server.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -180,7 +180,8 @@ TEST_CASE("redis queue: a delayed job comes when it is due, and wakes who waits 
     });
 }
 
-TEST_CASE("redis queue: a worker that sleeps in Redis is woken by a job, and by one that is due sooner")
+TEST_CASE(
+    "redis queue: a worker that sleeps in Redis is woken by a job, and by one that is due sooner")
 {
     redis_server server;
     server.start();
@@ -333,7 +334,8 @@ TEST_CASE("redis queue: what a dead worker had goes to another after the lease, 
     });
 }
 
-TEST_CASE("redis queue: a job that takes longer than the lease stays with its worker while that lives")
+TEST_CASE(
+    "redis queue: a job that takes longer than the lease stays with its worker while that lives")
 {
     redis_server server;
     server.start();
@@ -353,7 +355,8 @@ TEST_CASE("redis queue: a job that takes longer than the lease stays with its wo
     });
 }
 
-TEST_CASE("redis queue: a worker that was given up hears so, and what it reports then changes nothing")
+TEST_CASE(
+    "redis queue: a worker that was given up hears so, and what it reports then changes nothing")
 {
     redis_server server;
     server.start();
@@ -394,9 +397,8 @@ TEST_CASE("redis queue: a job that has taken its worker down at each of its trie
         poison.max_tries = 2;
         co_await add(queue, poison);
         for (int i = 0; i < 2; ++i) {
-            co_await as_another_worker(server, [](redis_queue& other) -> awaitable<void> {
-                co_await take(other);
-            });
+            co_await as_another_worker(
+                server, [](redis_queue& other) -> awaitable<void> { co_await take(other); });
         }
         while (true) {
             const auto letters = co_await queue.dead();
@@ -433,7 +435,8 @@ TEST_CASE("redis queue: a Redis that has lost everything is worked on as a new o
     });
 }
 
-TEST_CASE("redis queue: a worker that leaves is forgotten by Redis, unless it has left a job behind")
+TEST_CASE(
+    "redis queue: a worker that leaves is forgotten by Redis, unless it has left a job behind")
 {
     redis_server server;
     server.start();

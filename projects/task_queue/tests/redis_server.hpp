@@ -53,10 +53,14 @@ public:
     {
         support::program_options options;
         options.deadline = std::chrono::seconds(110);
-        options.arguments = {
-            "--port", std::to_string(port_), "--bind", "127.0.0.1", "--unixsocket", socket(),
-            "--dir", directory_.path(), "--save", "", "--appendonly", "yes", "--appendfsync",
-            "always", "--daemonize", "no"};
+        options.arguments = {"--port",        std::to_string(port_),
+                             "--bind",        "127.0.0.1",
+                             "--unixsocket",  socket(),
+                             "--dir",         directory_.path(),
+                             "--save",        "",
+                             "--appendonly",  "yes",
+                             "--appendfsync", "always",
+                             "--daemonize",   "no"};
         options.arguments.insert(options.arguments.end(), options_.begin(), options_.end());
         process_.emplace(program_, options);
         process_->wait_for_line("eady to accept connections");

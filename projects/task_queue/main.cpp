@@ -1,8 +1,7 @@
 // task_queue · Jobs that run at least once
 //
 // Idea     A job is written down before it is promised, and crossed out after it is done.
-// Lessons  007_semaphore, 008_queue, 009_event, 013_subprocess, 014_timeouts,
-// 019_transports_and_protocols
+// Lessons  007_semaphore, 009_event, 013_subprocess, 014_timeouts, 019_transports_and_protocols
 // Run      ./learn run task_queue --help
 // Read     projects/task_queue/README.md, and docs/progression.md, Part V
 

@@ -20,10 +20,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <map>
+#include <string_view>
 #include <tuple>
 
 #include <linux/close_range.h>
@@ -112,6 +115,25 @@ v2::filesystem::path find(const std::string& program)
     return v2::environment::find_executable(program);
 }
 
+// This program's environment, with the changes that `what` asks for, as "NAME=value".
+std::vector<std::string> environment_of(const command& what)
+{
+    std::map<std::string, std::string> variables;
+    for (char** each = environ; *each != nullptr; ++each) {
+        const std::string_view variable = *each;
+        const auto end = std::min(variable.find('='), variable.size());
+        variables[std::string(variable.substr(0, end))] = variable.substr(end);
+    }
+    for (const auto& [name, value] : what.environment) {
+        variables[name] = '=' + value;
+    }
+    std::vector<std::string> entries;
+    for (const auto& [name, value] : variables) {
+        entries.push_back(name + value);
+    }
+    return entries;
+}
+
 [[noreturn]] void throw_cannot_start(const command& what, boost::system::error_code reason)
 {
     throw boost::system::system_error(reason, fmt::format("cannot start {}", what.program));
@@ -131,11 +153,12 @@ v2::process start(
 
     // When a step fails after the fork, Boost.Process may forget the child; the launcher knows it.
     v2::default_process_launcher launcher;
+    const auto environment = environment_of(what);
     boost::system::error_code error;
     try {
         auto child = launcher(
             executor, error, program, what.arguments, v2::process_stdio{in, out, err},
-            child_setup());
+            v2::process_environment(environment), child_setup());
         if (!error) {
             return child;
         }

@@ -52,6 +52,10 @@ struct command {
 
     std::string program;
     std::vector<std::string> arguments;
+
+    // Variables that the program gets besides those of this one, or in place of them: the name, and
+    // the value.
+    std::vector<std::pair<std::string, std::string>> environment = {};
 };
 
 // How a child ended: by itself, with an exit code, or by a signal.

@@ -24,6 +24,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -204,6 +205,18 @@ TEST_CASE("process: arguments arrive as they are")
     const leaves_nothing after;
     const common::command print("printf", {"%s|", "two words", "", "*", "$HOME"});
     CHECK(output_of(print).out == "two words||*|$HOME|");
+}
+
+TEST_CASE("process: it has this program's environment, and what is added or changed for it")
+{
+    ::setenv("LEFT_ALONE", "as = it was", 1);
+    ::setenv("CHANGED", "old", 1);
+    auto show = shell("echo \"$LEFT_ALONE, $CHANGED, $ADDED, $EMPTY.\"");
+    show.environment.emplace_back("CHANGED", "new");
+    show.environment.emplace_back("ADDED", "x=y");
+    show.environment.emplace_back("EMPTY", "");
+    CHECK(common::run(run_process(show)).out == "as = it was, new, x=y, .\n");
+    CHECK(std::string(::getenv("CHANGED")) == "old");
 }
 
 TEST_CASE("process: a program that cannot be started is an error that names it")

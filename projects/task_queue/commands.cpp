@@ -1,0 +1,202 @@
+#include "task_queue/commands.hpp"
+
+#include "common/log.hpp"
+#include "common/task_group.hpp"
+#include "common/timeout.hpp"
+#include "task_queue/local_queue.hpp"
+#include "task_queue/redis_queue.hpp"
+#include "task_queue/run_job.hpp"
+
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <functional>
+#include <iostream>
+#include <utility>
+
+namespace asio = boost::asio;
+
+namespace task_queue {
+
+namespace {
+
+redis_options options_of(const queue_place& place)
+{
+    redis_options options{redis_address(place.redis)};
+    options.name = place.name;
+    options.lease = place.lease;
+    return options;
+}
+
+// Runs `ask`, an awaitable<void>(queue_client&).
+asio::awaitable<void> with_client(
+    const queue_place& place, std::function<asio::awaitable<void>(queue_client&)> ask)
+{
+    if (place.redis.empty()) {
+        spool_client client(place.journal);
+        co_await ask(client);
+        co_return;
+    }
+    auto options = options_of(place);
+    options.quiet = true;
+    redis_queue queue(std::move(options));
+    co_await with_queue(queue, [&]() -> asio::awaitable<void> {
+        try {
+            co_await common::with_timeout(place.patience, ask(queue));
+        } catch (const common::timeout_error&) {
+            throw std::runtime_error(fmt::format(
+                "no answer from Redis at {} in {}: {}", place.redis, text_of(place.patience),
+                queue.trouble()));
+        }
+    });
+}
+
+std::vector<job> jobs_of(const submit_options& options)
+{
+    std::vector<job> jobs;
+    const auto add = [&] {
+        jobs.push_back(options.like);
+        jobs.back().id = new_job_id();
+    };
+    if (!options.each_line) {
+        add();
+    }
+    for (std::string line; options.each_line && std::getline(std::cin, line);) {
+        add();
+        jobs.back().words.push_back(line);
+    }
+    for (const auto& each : jobs) {
+        if (each.words.empty()) {
+            throw usage_error("submit needs a command");
+        }
+        if (each.builtin) {
+            try {
+                check_builtin(each);
+            } catch (const std::invalid_argument& refusal) {
+                throw usage_error(refusal.what());
+            }
+        }
+    }
+    return jobs;
+}
+
+// The first signal sets `stop`. The second one is an exception that no coroutine sees: it leaves
+// the event loop from a handler, and what runs is destroyed. A child process is killed by that.
+asio::awaitable<void> hear_signals(common::event& stop, common::duration grace)
+{
+    const auto executor = co_await asio::this_coro::executor;
+    asio::signal_set signals(executor, SIGINT, SIGTERM);
+    co_await signals.async_wait(asio::deferred);
+    common::log(
+        "worker", "told to stop: takes no more jobs, and gives those that run {}",
+        text_of(std::chrono::duration_cast<milliseconds>(grace)));
+    stop.set();
+
+    const int number = co_await signals.async_wait(asio::deferred);
+    common::log("worker", "told again: leaves at once");
+    asio::post(executor, [number] { throw left_at_once(number); });
+}
+
+asio::awaitable<void> work_on(work_source& queue, const worker_options& options)
+{
+    co_await with_queue(queue, [&]() -> asio::awaitable<void> {
+        worker at_work(queue, run_job, options);
+        const auto main = [&](common::task_group& all) -> asio::awaitable<void> {
+            common::event stop;
+            all.spawn(hear_signals(stop, options.grace));
+            co_await at_work.run(stop);
+            all.cancel();
+        };
+        co_await common::with_task_group(main);
+        const auto& ended = at_work.ended();
+        common::log(
+            "worker", "leaves: {} done, {} failed, {} given back, {} lost", ended.done,
+            ended.failed, ended.given_back, ended.lost);
+    });
+}
+
+}  // namespace
+
+asio::awaitable<void> submit(const queue_place& place, const submit_options& options)
+{
+    const auto jobs = jobs_of(options);
+    co_await with_client(place, [&](queue_client& queue) { return queue.submit(jobs); });
+    for (const auto& each : jobs) {
+        fmt::print("{}\n", each.id);
+    }
+}
+
+asio::awaitable<void> work(const queue_place& place, const worker_options& options)
+{
+    if (place.redis.empty()) {
+        local_queue queue(place.journal);
+        common::log("worker", "works on {}, {} at a time", place.journal, options.at_once);
+        co_await work_on(queue, options);
+    } else {
+        redis_queue queue(options_of(place));
+        common::log("worker", "works on {}, {} at a time", place.redis, options.at_once);
+        co_await work_on(queue, options);
+    }
+}
+
+asio::awaitable<void> print_status(const queue_place& place)
+{
+    const auto ask = [](queue_client& queue) -> asio::awaitable<void> {
+        const auto now = co_await queue.status();
+        fmt::print(
+            "waiting  {} ({} high, {} normal, {} low)\n",
+            now.waiting[0] + now.waiting[1] + now.waiting[2], now.waiting[0], now.waiting[1],
+            now.waiting[2]);
+        fmt::print("delayed  {}", now.delayed);
+        if (now.next_due) {
+            fmt::print(", the next in {}", text_of(*now.next_due));
+        }
+        fmt::print("\nrunning  {}\ndead     {}\ndone     {}\n", now.running, now.dead, now.done);
+    };
+    co_await with_client(place, ask);
+}
+
+asio::awaitable<void> print_dead(const queue_place& place)
+{
+    const auto ask = [](queue_client& queue) -> asio::awaitable<void> {
+        for (const auto& letter : co_await queue.dead()) {
+            fmt::print(
+                "{}  {} of {} tries  {}  ({})\n", letter.what.id, letter.tries,
+                letter.what.max_tries, command_line(letter.what), letter.error);
+        }
+    };
+    co_await with_client(place, ask);
+}
+
+asio::awaitable<void> deal_with_dead(
+    const queue_place& place, dead_action action, std::vector<std::string> ids)
+{
+    const auto ask = [&](queue_client& queue) -> asio::awaitable<void> {
+        if (ids.empty()) {
+            for (const auto& letter : co_await queue.dead()) {
+                ids.push_back(letter.what.id);
+            }
+        }
+        std::string unknown;
+        for (const auto& id : ids) {
+            const bool found = action == dead_action::requeue ? co_await queue.requeue(id)
+                                                              : co_await queue.forget(id);
+            if (found) {
+                fmt::print("{}\n", id);
+            } else {
+                unknown += ' ' + id;
+            }
+        }
+        if (!unknown.empty()) {
+            throw std::runtime_error("no dead letter:" + unknown);
+        }
+    };
+    co_await with_client(place, ask);
+}
+
+}  // namespace task_queue

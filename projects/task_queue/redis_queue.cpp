@@ -1,0 +1,330 @@
+#include "task_queue/redis_queue.hpp"
+
+#include "common/log.hpp"
+#include "common/task_group.hpp"
+#include "common/timeout.hpp"
+#include "task_queue/redis_scripts.hpp"
+
+#include <boost/asio/this_coro.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include <unistd.h>
+
+namespace asio = boost::asio;
+using namespace std::chrono_literals;
+
+namespace task_queue {
+
+namespace {
+
+// So many jobs go to Redis with one script, and so many dead letters come back. A script keeps
+// everybody else waiting.
+constexpr std::size_t batch = 200;
+
+// What a command that waits inside Redis may take longer than it was told to.
+constexpr common::duration slack = 10s;
+
+// Tells this worker from all others, also from one that had its process id before.
+std::string new_consumer()
+{
+    char host[256] = "";
+    ::gethostname(host, sizeof host - 1);
+    return fmt::format("{}-{}-{}", host, ::getpid(), new_job_id());
+}
+
+std::string script_of(std::string_view text)
+{
+    return std::string(scripts::common_part) + std::string(text);
+}
+
+// Where a job that was taken stands: its stream, its entry in that, and its id. A delivery has the
+// first two in one text, and an entry has no blank in it.
+std::vector<std::string> place_of(const delivery& taken)
+{
+    const auto blank = taken.place.find(' ');
+    std::vector<std::string> place;
+    place.push_back(taken.place.substr(blank + 1));
+    place.push_back(taken.place.substr(0, blank));
+    place.push_back(taken.what.id);
+    return place;
+}
+
+std::size_t count_in(const redis_reply& reply)
+{
+    return static_cast<std::size_t>(std::max(0LL, reply.number));
+}
+
+}  // namespace
+
+redis_queue::redis_queue(redis_options options)
+    : options_(std::move(options)),
+      consumer_(new_consumer()),
+      client_(options_.address, options_.quiet),
+      sleeper_(options_.address, true)
+{
+}
+
+// Once, and throws connection_lost.
+asio::awaitable<redis_reply> redis_queue::run_once(
+    std::string_view script, std::vector<std::string> arguments)
+{
+    std::vector<std::string> keys(1, fmt::format("{{{}}}", options_.name));
+    try {
+        co_return co_await client_.run_script(script_of(script), keys, arguments);
+    } catch (const redis_error& error) {
+        if (!is_error(error.what(), "NOGROUP")) {
+            throw;
+        }
+    }
+    co_await client_.run_script(script_of(scripts::prepare), keys, {});
+    co_return co_await client_.run_script(script_of(script), keys, std::move(arguments));
+}
+
+// Until there is an answer.
+asio::awaitable<redis_reply> redis_queue::run_script(
+    std::string_view script, std::vector<std::string> arguments)
+{
+    while (true) {
+        try {
+            co_return co_await run_once(script, arguments);
+        } catch (const connection_lost&) {
+            // The script was run, or was not. It can be run again.
+        }
+    }
+}
+
+asio::awaitable<void> redis_queue::submit(std::vector<job> jobs)
+{
+    for (std::size_t first = 0; first < jobs.size(); first += batch) {
+        std::vector<std::string> arguments;
+        for (auto i = first; i < std::min(first + batch, jobs.size()); ++i) {
+            const auto& each = jobs[i];
+            arguments.push_back(each.id);
+            arguments.push_back(to_json(each));
+            arguments.emplace_back(name_of(each.urgency));
+            arguments.push_back(std::to_string(each.delay.count()));
+            arguments.push_back(each.lifetime ? std::to_string(each.lifetime->count()) : "");
+            arguments.push_back(std::to_string(each.max_tries));
+        }
+        co_await run_script(scripts::submit, std::move(arguments));
+    }
+}
+
+asio::awaitable<queue_status> redis_queue::status()
+{
+    const auto reply = co_await run_script(scripts::status, {});
+    const auto& numbers = reply.elements;
+    queue_status status;
+    for (std::size_t i = 0; i < 3; ++i) {
+        status.waiting[i] = count_in(numbers.at(i));
+    }
+    status.running = count_in(numbers.at(3));
+    status.delayed = count_in(numbers.at(4));
+    if (numbers.at(5).number >= 0) {
+        status.next_due = milliseconds(numbers.at(5).number);
+    }
+    status.dead = count_in(numbers.at(6));
+    status.done = count_in(numbers.at(7));
+    co_return status;
+}
+
+asio::awaitable<std::vector<dead_letter>> redis_queue::dead()
+{
+    std::vector<dead_letter> letters;
+    while (true) {
+        std::vector<std::string> part;
+        part.push_back(std::to_string(letters.size()));
+        part.push_back(std::to_string(batch));
+        const auto reply = co_await run_script(scripts::dead_letters, std::move(part));
+        for (const auto& each : reply.elements) {
+            const auto& fields = each.elements;
+            dead_letter letter;
+            letter.what = job_from_json(fields.at(0).text, fields.at(1).text);
+            letter.tries = static_cast<int>(fields.at(2).number);
+            letter.error = fields.at(3).text;
+            letters.push_back(std::move(letter));
+        }
+        if (reply.elements.size() < batch) {
+            co_return letters;
+        }
+    }
+}
+
+asio::awaitable<bool> redis_queue::requeue(std::string id)
+{
+    std::vector<std::string> arguments(1, std::move(id));
+    const auto reply = co_await run_script(scripts::requeue, std::move(arguments));
+    co_return reply.number == 1;
+}
+
+asio::awaitable<bool> redis_queue::forget(std::string id)
+{
+    std::vector<std::string> arguments(1, std::move(id));
+    const auto reply = co_await run_script(scripts::forget, std::move(arguments));
+    co_return reply.number == 1;
+}
+
+asio::awaitable<void> redis_queue::run()
+{
+    co_await common::with_task_group([this](common::task_group& all) -> asio::awaitable<void> {
+        all.spawn(client_.run());
+        all.spawn(sleeper_.run());
+        co_await keep_leases();
+    });
+}
+
+asio::awaitable<void> redis_queue::keep_leases()
+{
+    while (true) {
+        co_await common::sleep_for(options_.lease / 3);
+        try {
+            co_await renew_leases();
+        } catch (const connection_lost&) {
+            // Until there is a connection again, nobody else can take them over either.
+        }
+    }
+}
+
+asio::awaitable<void> redis_queue::renew_leases()
+{
+    std::vector<std::string> ids;
+    std::vector<std::string> arguments(1, consumer_);
+    for (const auto& [id, job] : held_) {
+        ids.push_back(id);
+        arguments.push_back(job.stream);
+        arguments.push_back(job.entry);
+    }
+    if (!ids.empty()) {
+        const auto reply = co_await run_once(scripts::renew, std::move(arguments));
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            const auto job = held_.find(ids[i]);  // it may have been reported meanwhile
+            if (reply.elements.at(i).number == 0 && job != held_.end()) {
+                job->second.lost->set();
+                held_.erase(job);
+            }
+        }
+    }
+    renewed_ = common::now();
+}
+
+// Where this program was stopped for a while, its leases have run out, and it could take over its
+// own jobs. So it renews them first.
+asio::awaitable<std::optional<delivery>> redis_queue::try_take()
+{
+    seen_.clear();
+    if (!client_.connected()) {
+        co_return std::nullopt;
+    }
+    try {
+        if (!held_.empty() && common::now() - renewed_ > options_.lease / 2) {
+            co_await renew_leases();
+        }
+        std::vector<std::string> arguments(1, consumer_);
+        arguments.push_back(std::to_string(options_.lease.count()));
+        const auto reply = co_await run_once(scripts::take, std::move(arguments));
+        const auto& fields = reply.elements;
+        if (fields.at(0).is == redis_reply::kind::number) {
+            next_due_ =
+                fields[0].number >= 0 ? milliseconds(fields[0].number) : common::duration::max();
+            for (std::size_t i = 1; i < fields.size(); ++i) {
+                seen_.push_back(fields[i].text);
+            }
+            co_return std::nullopt;
+        }
+        delivery taken;
+        taken.what = job_from_json(fields.at(2).text, fields.at(3).text);
+        taken.tries = static_cast<int>(fields.at(4).number);
+        held_job held;
+        held.stream = fields[0].text;
+        held.entry = fields[1].text;
+        held.lost = taken.lost;
+        taken.place = fmt::format("{} {}", held.entry, held.stream);
+        if (held_.empty()) {
+            renewed_ = common::now();
+        }
+        const bool is_new = held_.try_emplace(taken.what.id, std::move(held)).second;
+        if (is_new) {
+            co_return taken;
+        }
+    } catch (const connection_lost&) {
+        // A job that was taken nevertheless is taken over when its lease is out.
+    }
+    co_return std::nullopt;
+}
+
+// Sleeps inside Redis, until something is written to one of the streams, or something is due.
+asio::awaitable<void> redis_queue::wait_for_work(common::duration longest)
+{
+    try {
+        if (!client_.connected()) {
+            co_await common::with_timeout(longest, client_.wait_until_connected());
+        } else if (!seen_.empty()) {
+            // A worker that dies writes nothing. So look for its jobs now and then.
+            const auto pause = std::min({longest, next_due_, common::duration(options_.lease / 2)});
+            const auto rounded = std::max(std::chrono::ceil<milliseconds>(pause), 1ms);
+            std::vector<std::string> words{
+                "XREAD", "BLOCK", std::to_string(rounded.count()), "STREAMS"};
+            for (const auto* const name : {"high", "normal", "low", "wake"}) {
+                words.push_back(fmt::format("{{{}}}:{}", options_.name, name));
+            }
+            words.insert(words.end(), seen_.begin(), seen_.end());
+            auto sleep = sleeper_.command(std::move(words), rounded + slack);
+            co_await common::with_timeout(longest + slack, std::move(sleep));
+        }
+    } catch (const common::timeout_error&) {
+        // Long enough.
+    } catch (const connection_lost&) {
+        // It is worth asking again, once there is another connection.
+    }
+}
+
+asio::awaitable<bool> redis_queue::is_empty()
+{
+    if (!client_.connected()) {
+        co_return false;
+    }
+    const auto now = co_await status();
+    co_return now.waiting[0] + now.waiting[1] + now.waiting[2] + now.delayed + now.running == 0;
+}
+
+asio::awaitable<void> redis_queue::done(const delivery& taken)
+{
+    auto arguments = place_of(taken);
+    co_await run_script(scripts::done, std::move(arguments));
+    held_.erase(taken.what.id);
+}
+
+asio::awaitable<after_failure> redis_queue::failed(
+    const delivery& taken, std::string error, milliseconds pause)
+{
+    auto arguments = place_of(taken);
+    arguments.push_back(consumer_);
+    arguments.push_back(std::move(error));
+    arguments.push_back(std::to_string(pause.count()));
+    const auto reply = co_await run_script(scripts::failed, std::move(arguments));
+    held_.erase(taken.what.id);
+    co_return reply.number == 1 ? after_failure::again
+    : reply.number == 0         ? after_failure::dead
+                                : after_failure::lost;
+}
+
+asio::awaitable<void> redis_queue::give_back(const delivery& taken)
+{
+    auto arguments = place_of(taken);
+    arguments.push_back(consumer_);
+    co_await run_script(scripts::give_back, std::move(arguments));
+    held_.erase(taken.what.id);
+}
+
+asio::awaitable<void> redis_queue::leave()
+{
+    std::vector<std::string> arguments(1, consumer_);
+    co_await run_script(scripts::say_goodbye, std::move(arguments));
+}
+
+}  // namespace task_queue

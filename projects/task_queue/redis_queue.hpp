@@ -1,0 +1,89 @@
+// The queue that lives in Redis, for workers on many machines.
+//
+// Each operation is one script (redis_scripts.hpp), so a worker can be killed between any two of
+// them. What it had taken is pending in Redis, under its name. While it lives it renews the lease
+// of what it runs, three times within the lease; when it has not for a whole lease, another worker
+// takes the job over. If it was not dead but only slow, it hears at its next renewal that the job
+// is lost, and stops it.
+//
+// When the connection ends, the operation is repeated on the next one, however long that takes: a
+// Redis that restarts is waited for. Only try_take() is not. For what Redis loses, nobody can do
+// anything: with `appendonly yes` and `appendfsync always` it loses nothing that it has confirmed.
+
+#pragma once
+
+#include "task_queue/redis_client.hpp"
+#include "task_queue/work_queue.hpp"
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace task_queue {
+
+struct redis_options {
+    explicit redis_options(redis_address address_) : address(std::move(address_)) {}
+
+    redis_address address;
+    std::string name = "task_queue";  // of the queue: one Redis can have several
+
+    bool quiet = false;  // tell the log nothing about the connection
+
+    // After so long without a sign of life a worker counts as dead.
+    milliseconds lease = std::chrono::seconds(30);
+};
+
+class redis_queue : public queue_client, public work_source {
+public:
+    explicit redis_queue(redis_options options);
+
+    boost::asio::awaitable<void> submit(std::vector<job> jobs) override;
+    boost::asio::awaitable<queue_status> status() override;
+    boost::asio::awaitable<std::vector<dead_letter>> dead() override;
+    boost::asio::awaitable<bool> requeue(std::string id) override;
+    boost::asio::awaitable<bool> forget(std::string id) override;
+
+    // Keeps the connections, and renews the leases.
+    boost::asio::awaitable<void> run() override;
+    boost::asio::awaitable<std::optional<delivery>> try_take() override;
+    boost::asio::awaitable<void> wait_for_work(common::duration longest) override;
+    boost::asio::awaitable<bool> is_empty() override;
+    boost::asio::awaitable<void> done(const delivery& taken) override;
+    boost::asio::awaitable<after_failure> failed(
+        const delivery& taken, std::string error, milliseconds pause) override;
+    boost::asio::awaitable<void> give_back(const delivery& taken) override;
+    boost::asio::awaitable<void> leave() override;
+
+    // Why there is no connection.
+    const std::string& trouble() const { return client_.trouble(); }
+
+private:
+    struct held_job {
+        std::string stream;
+        std::string entry;
+        std::shared_ptr<common::event> lost;
+    };
+
+    boost::asio::awaitable<redis_reply> run_once(
+        std::string_view script, std::vector<std::string> arguments);
+    boost::asio::awaitable<redis_reply> run_script(
+        std::string_view script, std::vector<std::string> arguments);
+    boost::asio::awaitable<void> keep_leases();
+    boost::asio::awaitable<void> renew_leases();
+
+    const redis_options options_;
+    const std::string consumer_;
+    redis_client client_;
+    redis_client sleeper_;  // for the one command that waits inside Redis
+
+    std::map<std::string, held_job> held_;  // what this worker runs, by the job's id
+    common::time_point renewed_{};          // when the leases were last renewed
+    common::duration next_due_{};           // what the last try_take() has learnt: until the next
+    std::vector<std::string> seen_;         // is due, and the last entry of each stream
+};
+
+}  // namespace task_queue

@@ -1,0 +1,111 @@
+// What the tests of task_queue share.
+
+#pragma once
+
+#include "task_queue/job.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <unistd.h>
+
+namespace task_queue::tests {
+
+// A directory of its own for each test, removed when that ends. In memory, where the system has
+// such a place: an fsync costs nothing there, and no test takes the power away.
+class temporary_directory {
+public:
+    temporary_directory()
+    {
+        const std::filesystem::path memory = "/dev/shm";
+        const bool can_use = ::access(memory.c_str(), W_OK) == 0;
+        const auto where = can_use ? memory : std::filesystem::temp_directory_path();
+        std::string name = where / "task_queue_test.XXXXXX";
+        if (::mkdtemp(name.data()) == nullptr) {
+            throw std::runtime_error("cannot make a temporary directory");
+        }
+        path_ = name;
+    }
+
+    ~temporary_directory()
+    {
+        std::error_code ignored;
+        std::filesystem::remove_all(path_, ignored);
+    }
+
+    temporary_directory(const temporary_directory&) = delete;
+    temporary_directory& operator=(const temporary_directory&) = delete;
+
+    std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+    const std::filesystem::path& path() const { return path_; }
+
+private:
+    std::filesystem::path path_;
+};
+
+inline job builtin_job(std::string id, std::vector<std::string> words)
+{
+    job made;
+    made.id = std::move(id);
+    made.words = std::move(words);
+    made.builtin = true;
+    return made;
+}
+
+inline std::vector<std::string> lines_of(const std::string& text)
+{
+    std::vector<std::string> lines;
+    std::istringstream stream(text);
+    for (std::string line; std::getline(stream, line);) {
+        lines.push_back(line);
+    }
+    return lines;
+}
+
+// "0\n1\n...", for `submit --each-line`.
+inline std::string job_lines(int count)
+{
+    std::string lines;
+    for (int i = 0; i < count; ++i) {
+        lines += std::to_string(i) + '\n';
+    }
+    return lines;
+}
+
+// What became of jobs that had to append one of `count` numbers each, as lines.
+struct number_count {
+    int missing = 0;     // numbers that are not there
+    int duplicates = 0;  // lines beyond the first of a number
+    int strange = 0;     // lines that are none of the numbers
+};
+
+inline number_count count_numbers(const std::string& text, int count)
+{
+    std::map<std::string, int> times;
+    for (int i = 0; i < count; ++i) {
+        times[std::to_string(i)] = 0;
+    }
+    number_count result;
+    for (const auto& line : lines_of(text)) {
+        const auto number = times.find(line);
+        if (number == times.end()) {
+            ++result.strange;
+        } else if (number->second++ > 0) {
+            ++result.duplicates;
+        }
+    }
+    for (const auto& [number, found] : times) {
+        result.missing += found == 0 ? 1 : 0;
+    }
+    return result;
+}
+
+}  // namespace task_queue::tests

@@ -1,0 +1,470 @@
+// The queue in a real Redis: the same rules as in memory, leases, and workers that die.
+
+#include "task_queue/redis_queue.hpp"
+#include "common/run.hpp"
+#include "common/task_group.hpp"
+#include "task_queue/tests/redis_server.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+// As in common/process.cpp: a false alarm of GCC 12.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
+namespace asio = boost::asio;
+using asio::awaitable;
+using namespace std::chrono_literals;
+using namespace task_queue;
+using task_queue::tests::builtin_job;
+using task_queue::tests::redis_server;
+
+namespace {
+
+constexpr milliseconds lease = 300ms;
+
+redis_options options_for(const redis_server& server)
+{
+    redis_options options{redis_address(server.address())};
+    options.lease = lease;
+    options.quiet = true;
+    return options;
+}
+
+// Runs `body` with a queue as one worker has it.
+void with_queue_on(const redis_server& server, std::function<awaitable<void>(redis_queue&)> body)
+{
+    const auto main = [&]() -> awaitable<void> {
+        redis_queue queue(options_for(server));
+        co_await with_queue(queue, [&] { return body(queue); });
+    };
+    common::run(main(), common::clock_mode::steady);
+}
+
+// A worker of its own, which dies without a word when the body has ended.
+awaitable<void> as_another_worker(
+    const redis_server& server, std::function<awaitable<void>(redis_queue&)> body)
+{
+    redis_queue queue(options_for(server));
+    co_await with_queue(queue, [&] { return body(queue); });
+}
+
+awaitable<delivery> take(redis_queue& queue)
+{
+    while (true) {
+        if (auto taken = co_await queue.try_take()) {
+            co_return std::move(*taken);
+        }
+        co_await queue.wait_for_work(5s);
+    }
+}
+
+// Whether there is nothing to take. Gives up at once, but not before there is a connection.
+awaitable<bool> has_nothing(redis_queue& queue)
+{
+    co_await queue.status();
+    const auto taken = co_await queue.try_take();
+    co_return !taken;
+}
+
+awaitable<void> add(redis_queue& queue, job what)
+{
+    std::vector<job> jobs;
+    jobs.push_back(std::move(what));
+    co_await queue.submit(std::move(jobs));
+}
+
+job named(const std::string& id, priority urgency = priority::normal)
+{
+    auto made = builtin_job(id, {"sleep", "0"});
+    made.urgency = urgency;
+    return made;
+}
+
+awaitable<std::string> numbers(redis_queue& queue)
+{
+    const auto now = co_await queue.status();
+    co_return fmt::format(
+        "{}/{}/{} waiting, {} delayed, {} running, {} dead, {} done", now.waiting[0],
+        now.waiting[1], now.waiting[2], now.delayed, now.running, now.dead, now.done);
+}
+
+}  // namespace
+
+TEST_CASE("redis queue: by priority, then in the order in which they came; each to one worker")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
+        std::vector<job> jobs;
+        jobs.push_back(named("l", priority::low));
+        jobs.push_back(named("n1"));
+        jobs.push_back(named("n2"));
+        jobs.push_back(named("h", priority::high));
+        jobs.push_back(named("n1"));  // is known already
+        co_await queue.submit(std::move(jobs));
+        auto now = co_await numbers(queue);
+        CHECK(now == "1/2/1 waiting, 0 delayed, 0 running, 0 dead, 0 done");
+
+        std::vector<delivery> all;
+        std::string order;
+        for (int i = 0; i < 4; ++i) {
+            all.push_back(co_await take(queue));
+            order += all.back().what.id + " ";
+            CHECK(all.back().tries == 1);
+        }
+        CHECK(order == "h n1 n2 l ");
+        co_await as_another_worker(server, [](redis_queue& other) -> awaitable<void> {
+            const bool nothing = co_await has_nothing(other);
+            CHECK(nothing);
+        });
+        now = co_await numbers(queue);
+        CHECK(now == "0/0/0 waiting, 0 delayed, 4 running, 0 dead, 0 done");
+        for (const auto& each : all) {
+            co_await queue.done(each);
+            co_await queue.done(each);  // as after a lost answer
+        }
+        now = co_await numbers(queue);
+        CHECK(now == "0/0/0 waiting, 0 delayed, 0 running, 0 dead, 4 done");
+        const bool empty = co_await queue.is_empty();
+        CHECK(empty);
+    });
+}
+
+TEST_CASE("redis queue: a job arrives as it was submitted")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [](redis_queue& queue) -> awaitable<void> {
+        auto rich = builtin_job("rich", {"append", "a \"file\"\n", "not UTF-8: \xff, and \x01"});
+        rich.time_limit = 3s;
+        rich.backoff = 7ms;
+        rich.longest_backoff = 8ms;
+        co_await add(queue, rich);
+        const auto taken = co_await take(queue);
+        CHECK(taken.what.words == rich.words);
+        CHECK(to_json(taken.what) == to_json(rich));
+    });
+}
+
+TEST_CASE("redis queue: a delayed job comes when it is due, and wakes who waits for a later one")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
+        auto later = named("later");
+        later.delay = 1h;
+        co_await add(queue, later);
+        const bool nothing = co_await has_nothing(queue);
+        CHECK(nothing);
+
+        const auto start = std::chrono::steady_clock::now();
+        auto sooner = named("sooner");
+        sooner.delay = 200ms;
+        co_await add(queue, sooner);
+        const auto taken = co_await take(queue);
+        CHECK(taken.what.id == "sooner");
+        CHECK(std::chrono::steady_clock::now() - start >= 199ms);
+        const auto now = co_await queue.status();
+        CHECK(now.delayed == 1);
+        CHECK(*now.next_due > 30min);
+    });
+}
+
+TEST_CASE(
+    "redis queue: a worker that sleeps in Redis is woken by a job, and by one that is due sooner")
+{
+    redis_server server;
+    server.start();
+    auto options = options_for(server);
+    options.lease = 1h;  // it would wake to look for dead workers
+    const auto main = [&]() -> awaitable<void> {
+        redis_queue queue(options);
+        co_await with_queue(queue, [&]() -> awaitable<void> {
+            auto later = named("later");
+            later.delay = 30min;
+            co_await add(queue, later);
+            for (const auto delay : {0ms, 100ms}) {
+                const bool nothing = co_await has_nothing(queue);
+                CHECK(nothing);
+                // Sleeps for half an hour, if nobody wakes it; the test would be ended before.
+                const auto sleep = [&]() -> awaitable<void> { co_await queue.wait_for_work(1h); };
+                const auto wake = [&]() -> awaitable<void> {
+                    co_await common::sleep_for(100ms);
+                    auto next = named(delay == 0ms ? "now" : "soon");
+                    next.delay = delay;
+                    co_await add(queue, next);
+                };
+                co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
+                    both.spawn(sleep());
+                    both.spawn(wake());
+                    co_return;
+                });
+                const auto taken = co_await take(queue);
+                CHECK(taken.what.id == (delay == 0ms ? "now" : "soon"));
+            }
+        });
+    };
+    common::run(main(), common::clock_mode::steady);
+}
+
+TEST_CASE("redis queue: failures, dead letters, requeue, forget")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [](redis_queue& queue) -> awaitable<void> {
+        auto hopeless = named("j");
+        hopeless.max_tries = 2;
+        hopeless.lifetime = 1h;
+        co_await add(queue, hopeless);
+        auto taken = co_await take(queue);
+        auto next = co_await queue.failed(taken, "first", 100ms);
+        CHECK(next == after_failure::again);
+        auto now = co_await numbers(queue);
+        CHECK(now == "0/0/0 waiting, 1 delayed, 0 running, 0 dead, 0 done");
+        next = co_await queue.failed(taken, "first", 100ms);  // as after a lost answer
+        CHECK(next == after_failure::lost);
+
+        taken = co_await take(queue);
+        CHECK(taken.tries == 2);
+        next = co_await queue.failed(taken, "second", 100ms);
+        CHECK(next == after_failure::dead);
+        const auto letters = co_await queue.dead();
+        REQUIRE(letters.size() == 1);
+        CHECK(letters[0].what.id == "j");
+        CHECK(letters[0].tries == 2);
+        CHECK(letters[0].error == "second");
+
+        bool found = co_await queue.requeue("j");
+        CHECK(found);
+        found = co_await queue.requeue("j");
+        CHECK_FALSE(found);
+        taken = co_await take(queue);
+        CHECK(taken.tries == 1);
+        co_await queue.failed(taken, "third", 0ms);
+        taken = co_await take(queue);
+        co_await queue.failed(taken, "fourth", 0ms);
+        found = co_await queue.forget("j");
+        CHECK(found);
+        found = co_await queue.forget("j");
+        CHECK_FALSE(found);
+        now = co_await numbers(queue);
+        CHECK(now == "0/0/0 waiting, 0 delayed, 0 running, 0 dead, 0 done");
+    });
+}
+
+TEST_CASE("redis queue: more dead letters than one script gives")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [](redis_queue& queue) -> awaitable<void> {
+        std::vector<job> jobs;
+        for (int i = 0; i < 450; ++i) {
+            jobs.push_back(named(std::to_string(i)));
+            jobs.back().max_tries = 1;
+        }
+        co_await queue.submit(std::move(jobs));
+        for (int i = 0; i < 450; ++i) {
+            const auto taken = co_await take(queue);
+            co_await queue.failed(taken, "no", 0ms);
+        }
+        const auto letters = co_await queue.dead();
+        CHECK(letters.size() == 450);
+    });
+}
+
+TEST_CASE("redis queue: what cannot start in its lifetime is a dead letter")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [](redis_queue& queue) -> awaitable<void> {
+        auto late = named("late");
+        late.lifetime = 50ms;
+        co_await add(queue, late);
+        co_await common::sleep_for(100ms);
+        co_await add(queue, named("next"));
+        const auto taken = co_await take(queue);
+        CHECK(taken.what.id == "next");
+        const auto letters = co_await queue.dead();
+        REQUIRE(letters.size() == 1);
+        CHECK(letters[0].error == "expired");
+        CHECK(letters[0].tries == 0);
+    });
+}
+
+TEST_CASE("redis queue: what is given back waits again at once, and its try does not count")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [](redis_queue& queue) -> awaitable<void> {
+        co_await add(queue, named("j"));
+        const auto taken = co_await take(queue);
+        co_await queue.give_back(taken);
+        co_await queue.give_back(taken);  // as after a lost answer
+        const auto now = co_await numbers(queue);
+        CHECK(now == "0/1/0 waiting, 0 delayed, 0 running, 0 dead, 0 done");
+        const auto again = co_await take(queue);
+        CHECK(again.tries == 1);
+    });
+}
+
+TEST_CASE("redis queue: what a dead worker had goes to another after the lease, and not before")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
+        co_await as_another_worker(server, [](redis_queue& other) -> awaitable<void> {
+            co_await add(other, named("j"));
+            co_await take(other);
+        });
+        const auto death = std::chrono::steady_clock::now();
+        const auto taken = co_await take(queue);
+        CHECK(std::chrono::steady_clock::now() - death >= lease - lease / 3 - 50ms);
+        CHECK(taken.what.id == "j");
+        CHECK(taken.tries == 2);
+    });
+}
+
+TEST_CASE(
+    "redis queue: a job that takes longer than the lease stays with its worker while that lives")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
+        co_await add(queue, named("j"));
+        const auto taken = co_await take(queue);
+        co_await as_another_worker(server, [](redis_queue& other) -> awaitable<void> {
+            for (int i = 0; i < 20; ++i) {
+                const bool nothing = co_await has_nothing(other);
+                CHECK(nothing);
+                co_await common::sleep_for(lease / 4);
+            }
+        });
+        CHECK_FALSE(taken.lost->is_set());
+        const auto next = co_await queue.failed(taken, "no", 0ms);
+        CHECK(next == after_failure::again);
+    });
+}
+
+TEST_CASE(
+    "redis queue: a worker that was given up hears so, and what it reports then changes nothing")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
+        // It lives, but renews nothing: its run() is over.
+        redis_queue slow(options_for(server));
+        std::optional<delivery> taken;
+        co_await with_queue(slow, [&]() -> awaitable<void> {
+            co_await add(slow, named("j"));
+            taken = co_await take(slow);
+        });
+        const auto mine = co_await take(queue);
+        CHECK(mine.tries == 2);
+
+        co_await with_queue(slow, [&]() -> awaitable<void> {
+            co_await taken->lost->wait();
+            const auto next = co_await slow.failed(*taken, "too late", 0ms);
+            CHECK(next == after_failure::lost);
+            co_await slow.give_back(*taken);
+        });
+        auto now = co_await numbers(queue);
+        CHECK(now == "0/0/0 waiting, 0 delayed, 1 running, 0 dead, 0 done");
+
+        // Both have done it. That counts once.
+        co_await with_queue(slow, [&]() -> awaitable<void> { co_await slow.done(*taken); });
+        co_await queue.done(mine);
+        now = co_await numbers(queue);
+        CHECK(now == "0/0/0 waiting, 0 delayed, 0 running, 0 dead, 1 done");
+    });
+}
+
+TEST_CASE("redis queue: a job that has taken its worker down at each of its tries is a dead letter")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
+        auto poison = named("poison");
+        poison.max_tries = 2;
+        co_await add(queue, poison);
+        for (int i = 0; i < 2; ++i) {
+            co_await as_another_worker(
+                server, [](redis_queue& other) -> awaitable<void> { co_await take(other); });
+        }
+        while (true) {
+            const auto letters = co_await queue.dead();
+            if (!letters.empty()) {
+                CHECK(letters[0].error == "its worker died");
+                CHECK(letters[0].tries == 2);
+                break;
+            }
+            const bool nothing = co_await has_nothing(queue);
+            CHECK(nothing);
+            co_await common::sleep_for(10ms);
+        }
+    });
+}
+
+TEST_CASE("redis queue: a Redis that has lost everything is worked on as a new one")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
+        co_await add(queue, named("gone"));
+        const auto gone = co_await take(queue);
+        redis_client other(redis_address(server.address()), true);
+        co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
+            both.spawn(other.run());
+            std::vector<std::string> flush(1, "FLUSHALL");
+            co_await other.command(std::move(flush));
+            both.cancel();
+        });
+        co_await queue.done(gone);
+        co_await add(queue, named("new"));
+        const auto taken = co_await take(queue);
+        CHECK(taken.what.id == "new");
+    });
+}
+
+TEST_CASE(
+    "redis queue: a worker that leaves is forgotten by Redis, unless it has left a job behind")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
+        const auto consumers = [&]() -> awaitable<std::size_t> {
+            redis_client other(redis_address(server.address()), true);
+            std::size_t count = 0;
+            co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
+                both.spawn(other.run());
+                std::vector<std::string> ask;
+                ask.emplace_back("XINFO");
+                ask.emplace_back("CONSUMERS");
+                ask.emplace_back("{task_queue}:normal");
+                ask.emplace_back("workers");
+                const auto reply = co_await other.command(std::move(ask));
+                count = reply.elements.size();
+                both.cancel();
+            });
+            co_return count;
+        };
+        co_await add(queue, named("j"));
+        const auto taken = co_await take(queue);
+        co_await queue.leave();
+        auto count = co_await consumers();
+        CHECK(count == 1);
+        co_await queue.done(taken);
+        co_await queue.leave();
+        count = co_await consumers();
+        CHECK(count == 0);
+    });
+}

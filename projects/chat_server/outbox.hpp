@@ -1,0 +1,75 @@
+// What waits to be sent to one client, and how its connection is to end.
+//
+// Whoever posts a message never waits: a room speaks to a thousand people, and cannot stop for one
+// of them who does not read. So the outbox is bounded, and a message that finds it full is one too
+// many. The client has had its time, and is dropped: it is better to lose it than to lose messages
+// in between, or memory without end. It can come back, and have the history.
+//
+// Whoever writes takes all that is there at once. While a write is under way, more comes in, and
+// the next write takes it along: the more there is to do, the less each message costs.
+//
+// Two ways lead out. `finish` is the polite one: what is there is still sent, and then a close
+// frame, which says why. `drop` gives the client up.
+
+#pragma once
+
+#include "chat_server/messages.hpp"
+
+#include "common/clock.hpp"
+#include "common/event.hpp"
+#include "common/queue.hpp"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace chat {
+
+// What the close frame has in it.
+struct goodbye {
+    std::uint16_t code = 1000;  // as RFC 6455 has them: 1000 is the normal end
+    std::string reason;
+};
+
+class outbox {
+public:
+    explicit outbox(std::size_t capacity) : messages_(capacity) {}
+
+    // For those who have something to say. When the outbox is full, this drops the client; once it
+    // is finished or dropped, it does nothing.
+    void post(const message& news);
+
+    // For the one who writes to the client. Completes with the messages that are there, as soon as
+    // there is one; with none when the outbox is finished and nothing is left. Throws
+    // operation_aborted when it is cancelled.
+    boost::asio::awaitable<std::vector<message>> next();
+
+    // What next() gave last has been with the client for so long, and is not through yet.
+    bool is_stuck(common::duration patience) const;
+
+    // The first goodbye counts.
+    void finish(const goodbye& last_words);
+
+    void drop() { dropped_.set(); }
+
+    bool is_dropped() const { return dropped_.is_set(); }
+
+    // Completes when the client is dropped. Throws operation_aborted when it is cancelled.
+    boost::asio::awaitable<void> wait_for_drop() { return dropped_.wait(); }
+
+    const goodbye& last_words() const { return last_words_; }
+
+private:
+    common::queue<message> messages_;
+    common::event dropped_;
+    std::optional<common::time_point>
+        taken_;  // when next() completed, if it has not been called since
+    goodbye last_words_;
+    bool finished_ = false;
+};
+
+}  // namespace chat

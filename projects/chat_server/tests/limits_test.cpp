@@ -1,0 +1,343 @@
+// The server as a process of its own, and clients whom it has to defend itself and the others from.
+
+#include "peer.hpp"
+#include "server.hpp"
+
+#include "tests/support/client.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <boost/json/object.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+using tests::peer;
+using tests::peer_options;
+using tests::server;
+using namespace std::chrono_literals;
+
+namespace {
+
+// What must work whatever else is going on: somebody who is in the room is heard by another.
+void check_serves(peer& ada, peer& bob)
+{
+    ada.say("tea", "still here");
+    CHECK(ada.next("said").at("text") == "still here");
+    CHECK(bob.next("said").at("text") == "still here");
+}
+
+// A frame as a client sends it. With a mask of zeros the bytes stay as they are.
+std::string frame(unsigned char first_byte, std::string_view payload)
+{
+    std::string bytes{static_cast<char>(first_byte), static_cast<char>(0x80 | payload.size())};
+    return bytes.append(4, '\0').append(payload);
+}
+
+// The upgrade, by hand: a client that then does nothing that a WebSocket should.
+support::client dumb_client(unsigned short port)
+{
+    support::client made(port);
+    made.send(fmt::format(
+        "GET /chat HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        port));
+    while (made.line() != "\r") {
+    }
+    return made;
+}
+
+}  // namespace
+
+TEST_CASE("a message that is too long ends its sender's connection, with the code for that")
+{
+    server chat;
+    auto ada = peer::in_room(chat.port(), "Ada", "tea");
+    auto bob = peer::in_room(chat.port(), "Bob", "tea");
+    peer big(chat.port());
+    big.send(std::string(4096, ' '));
+    CHECK(big.next().at("reason") == "bad_message");
+    big.send(std::string(4097, ' '));
+    CHECK(big.close_code() == 1009);
+    check_serves(ada, bob);
+
+    // Also in small pieces: the first has not the flag for the last.
+    peer pieces(chat.port());
+    pieces.send_raw(frame(0x01, std::string(100, ' ')));
+    for (int piece = 0; piece < 41; ++piece) {
+        pieces.send_raw(frame(0x00, std::string(100, ' ')));
+    }
+    CHECK(pieces.close_code() == 1009);
+    check_serves(ada, bob);
+}
+
+TEST_CASE("a text that is too long is refused, and no more than that")
+{
+    server chat;
+    auto ada = peer::in_room(chat.port(), "Ada", "tea");
+    ada.say("tea", std::string(2001, 'x'));
+    CHECK(ada.next().at("reason") == "bad_text");
+    ada.say("tea", std::string(2000, 'x'));
+    CHECK(ada.next().at("event") == "said");
+}
+
+TEST_CASE("bytes that are not UTF-8 end the connection, with the code for that")
+{
+    server chat;
+    auto ada = peer::in_room(chat.port(), "Ada", "tea");
+    auto bob = peer::in_room(chat.port(), "Bob", "tea");
+    for (const std::string_view bytes : {"\xff", "\xc3", "\xed\xa0\x80", "\xc0\xaf"}) {
+        peer bad(chat.port());
+        bad.send_raw(frame(0x81, std::string("{\"do\":\"") + std::string(bytes) + "\"}"));
+        CHECK(bad.close_code() == 1007);
+    }
+    check_serves(ada, bob);
+}
+
+TEST_CASE("a message that is not text ends the connection, with the code for that")
+{
+    server chat;
+    peer binary(chat.port());
+    binary.send_binary(R"({"do":"name","nick":"Ada"})");
+    CHECK(binary.close_code() == 1003);
+}
+
+TEST_CASE("frames that break the protocol end the connection, with the code for that")
+{
+    server chat;
+    auto ada = peer::in_room(chat.port(), "Ada", "tea");
+    auto bob = peer::in_room(chat.port(), "Bob", "tea");
+    const std::string unmasked{"\x81\x01x", 3};
+    const std::vector<std::string> bad = {
+        unmasked, frame(0x83, "x"), frame(0xf1, "x"), frame(0x80, "x"), frame(0x09, "x")};
+    for (const auto& bytes : bad) {
+        peer breaker(chat.port());
+        breaker.send_raw(bytes);
+        CHECK(breaker.close_code() == 1002);
+    }
+    check_serves(ada, bob);
+}
+
+TEST_CASE("a message that is no JSON, or makes no sense, is refused, and the client may go on")
+{
+    server chat;
+    auto ada = peer::in_room(chat.port(), "Ada", "tea");
+    for (const std::string_view text : {"", "hello", "{}", R"({"do":"dance"})"}) {
+        ada.send(text);
+        CHECK(ada.next().at("reason") == "bad_message");
+    }
+    ada.say("tea", "hello");
+    CHECK(ada.next().at("event") == "said");
+}
+
+TEST_CASE("who sends too fast is refused and slowed down, and others are not")
+{
+    server chat({"--rate", "20", "--burst", "5"});
+    auto ada = peer::in_room(chat.port(), "Ada", "tea");
+    auto bob = peer::in_room(chat.port(), "Bob", "tea");
+    auto fast = peer::in_room(chat.port(), "Fast", "elsewhere");
+
+    const auto start = std::chrono::steady_clock::now();
+    for (int message = 0; message < 40; ++message) {
+        fast.say("elsewhere", std::to_string(message));
+    }
+    int said = 0;
+    int refused = 0;
+    while (said + refused < 40) {
+        const auto event = fast.next();
+        if (event.at("event") == "said") {
+            ++said;
+        } else {
+            CHECK(event.at("reason") == "too_fast");
+            ++refused;
+        }
+    }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    // Each one that is refused takes the time that its token would have needed.
+    CHECK(refused > 0);
+    CHECK(said <= 5 + 20 * took.count() + 1);
+    CHECK(took.count() > refused / 20.0 * 0.9);
+    check_serves(ada, bob);
+}
+
+TEST_CASE("a flood of pings gets its sender dropped")
+{
+    server chat({"--burst", "5"});
+    auto ada = peer::in_room(chat.port(), "Ada", "tea");
+    auto bob = peer::in_room(chat.port(), "Bob", "tea");
+    peer flood(chat.port());
+    for (int ping = 0; ping < 5; ++ping) {
+        flood.send_ping();
+    }
+    std::string pings;
+    for (int ping = 0; ping < 1000; ++ping) {
+        pings += frame(0x89, "");
+    }
+    flood.send_raw(pings);
+    chat.wait_for_line("drops a client");
+    CHECK(flood.close_code() == 0);
+    check_serves(ada, bob);
+}
+
+TEST_CASE("when all seats are taken, the next client is told so, until somebody leaves")
+{
+    server chat({"--clients", "2"});
+    auto ada = peer::in_room(chat.port(), "Ada", "tea");
+    auto bob = peer::in_room(chat.port(), "Bob", "tea");
+    CHECK(tests::upgrade_status(chat.port(), {}) == 503);
+    check_serves(ada, bob);
+    bob.close();
+    ada.next("left");
+    // The seat is free a moment after the others have been told.
+    while (tests::upgrade_status(chat.port(), {}) != 101) {
+        std::this_thread::sleep_for(10ms);
+    }
+}
+
+TEST_CASE("when there are as many rooms as there can be, none is added")
+{
+    server chat({"--rooms", "2"});
+    auto ada = peer::in_room(chat.port(), "Ada", "tea");
+    auto bob = peer::in_room(chat.port(), "Bob", "coffee");
+    bob.ask({{"do", "join"}, {"room", "milk"}});
+    CHECK(bob.next().at("reason") == "no_room_left");
+    bob.ask({{"do", "join"}, {"room", "tea"}});
+    CHECK(bob.next().at("event") == "joined");
+}
+
+TEST_CASE("a nickname that is too long, or no name, is refused")
+{
+    server chat;
+    peer ada(chat.port());
+    for (const auto& nick : {std::string(21, 'a'), std::string("<b>"), std::string()}) {
+        ada.ask({{"do", "name"}, {"nick", nick}});
+        CHECK(ada.next().at("reason") == "bad_nick");
+    }
+}
+
+TEST_CASE("pages of another site are refused, the server's own and trusted ones are not")
+{
+    server chat({"--origin", "https://chat.example"});
+    const auto own = fmt::format("http://127.0.0.1:{}", chat.port());
+    CHECK(tests::upgrade_status(chat.port(), {}) == 101);
+    CHECK(tests::upgrade_status(chat.port(), {.origin = own}) == 101);
+    CHECK(tests::upgrade_status(chat.port(), {.origin = "https://chat.example"}) == 101);
+    CHECK(tests::upgrade_status(chat.port(), {.origin = "https://evil.example"}) == 403);
+    CHECK(tests::upgrade_status(chat.port(), {.origin = "null"}) == 403);
+    CHECK(tests::upgrade_status(chat.port(), {.origin = "http://localhost"}) == 403);
+
+    // A name of somebody else's that leads here.
+    peer_options rebound{.origin = "http://evil.example", .host = "evil.example"};
+    CHECK(tests::upgrade_status(chat.port(), rebound) == 421);
+}
+
+TEST_CASE("a reader who does not read is dropped, and the others get every message meanwhile")
+{
+    server chat({"--rate", "1000", "--burst", "1000", "--history", "0", "--outgoing", "32"});
+    auto ada = peer::in_room(chat.port(), "Ada", "tea");
+    auto bob = peer::in_room(chat.port(), "Bob", "tea");
+    peer deaf(chat.port(), {.receive_buffer = 4096});
+    deaf.ask({{"do", "name"}, {"nick", "Deaf"}});
+    deaf.ask({{"do", "join"}, {"room", "tea"}});
+    ada.next("entered");
+    ada.next("entered");
+
+    // The system's buffers take some of it first. Each message waits for its echo, so the server
+    // has the time to write it to all who read.
+    const std::string text(2000, 'x');
+    bool left = false;
+    int said = 0;
+    while (!left && said < 20'000) {
+        ada.say("tea", text);
+        while (true) {
+            const auto event = ada.next();
+            if (event.at("event") == "said") {
+                ++said;
+                break;
+            }
+            left = left || event.at("event") == "left";
+        }
+    }
+    CHECK(left);
+    chat.wait_for_line("drops a client that does not keep up");
+    CHECK(said < 20'000);
+    for (int heard = 0; heard < said; ++heard) {
+        REQUIRE(bob.next("said").at("text").as_string() == text);
+    }
+    check_serves(ada, bob);
+
+    // Its name is free again.
+    auto again = peer::in_room(chat.port(), "Deaf", "tea");
+}
+
+TEST_CASE("a reader who takes no message for long is dropped before its outbox is full")
+{
+    server chat(
+        {"--rate", "1000", "--burst", "1000", "--history", "0", "--outgoing", "20000", "--patience",
+         "1"});
+    auto ada = peer::in_room(chat.port(), "Ada", "tea");
+    auto bob = peer::in_room(chat.port(), "Bob", "tea");
+    peer deaf(chat.port(), {.receive_buffer = 4096});
+    deaf.ask({{"do", "name"}, {"nick", "Deaf"}});
+    deaf.ask({{"do", "join"}, {"room", "tea"}});
+    ada.next("entered");
+    ada.next("entered");
+    const std::string text(2000, 'x');
+    for (int said = 0; said < 1000; ++said) {  // 2 MB, more than the system takes
+        ada.say("tea", text);
+        ada.next("said");
+        bob.next("said");
+    }
+    CHECK(ada.next("left").at("nick") == "Deaf");
+    check_serves(ada, bob);
+}
+
+TEST_CASE("a client that is there no more is noticed by its silence")
+{
+    server chat({"--idle", "1"});
+    auto ada = peer::in_room(chat.port(), "Ada", "tea");
+    auto gone = dumb_client(chat.port());
+    gone.send(frame(0x81, R"({"do":"name","nick":"Gone"})"));
+    gone.send(frame(0x81, R"({"do":"join","room":"tea"})"));
+    CHECK(ada.next("entered").at("nick") == "Gone");
+
+    // It is pinged, and does not answer, and neither ends nor resets the connection. Ada answers.
+    CHECK(ada.next("left").at("nick") == "Gone");
+    CHECK(gone.rest().find('\x89') != std::string::npos);
+    CHECK(ada.all_so_far().empty());
+}
+
+TEST_CASE("a client that is silent, but answers the pings, stays")
+{
+    server chat({"--idle", "0.4"});
+    auto bob = peer::in_room(chat.port(), "Bob", "tea");
+    std::thread after_a_while([&] {
+        std::this_thread::sleep_for(2s);
+        auto ada = peer::in_room(chat.port(), "Ada", "tea");
+        ada.say("tea", "still there?");
+        ada.next("said");
+    });
+    std::string heard;
+    CHECK_NOTHROW(heard = bob.next("said").at("text").as_string());  // Beast answers meanwhile
+    CHECK(heard == "still there?");
+    after_a_while.join();
+}
+
+TEST_CASE("who connects and says nothing, or half a request, is given up")
+{
+    server chat({"--patience", "0.5"});
+    for (const std::string_view begun :
+         {"", "GET / HT", "GET /chat HTTP/1.1\r\nHost: localhost\r\n"}) {
+        support::client silent(chat.port());
+        silent.send(begun);
+        CHECK(silent.rest() == "");
+    }
+}

@@ -1,0 +1,81 @@
+// A thousand clients, and every message to each of them. How fast that goes is not asked here: the
+// README has figures.
+
+#include "server.hpp"
+
+#include "tests/support/program.hpp"
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <string>
+#include <vector>
+
+using tests::server;
+
+namespace {
+
+#ifdef __SANITIZE_ADDRESS__
+constexpr int slower = 5;  // about
+#else
+constexpr int slower = 1;
+#endif
+
+support::program_run put_load(const server& chat, std::vector<std::string> arguments)
+{
+    arguments.insert(arguments.begin(), {"load", "--port", std::to_string(chat.port())});
+    support::program_options options;
+    options.arguments = std::move(arguments);
+    options.deadline = std::chrono::seconds(110);
+    return support::run_program(PROGRAM, options);
+}
+
+void check_stops(server& chat)
+{
+    chat.signal(SIGTERM);
+    const auto run = chat.wait();
+    CHECK(run.status == 0);
+    CHECK(run.out.find("drops a client") == std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("a thousand clients in one room get every message, in each sender's order")
+{
+    server chat;
+    constexpr int messages = 10 / slower;
+    const auto run = put_load(
+        chat, {"--clients", "1000", "--speakers", "10", "--messages", std::to_string(messages)});
+    INFO(run.out << run.err);
+    CHECK(run.status == 0);
+    const auto all = messages * 10 * 1000;
+    CHECK(
+        run.said().count(fmt::format(
+            "{} of {} messages arrived, 0 out of order; 0 clients were cut off", all, all)) == 1);
+    check_stops(chat);
+}
+
+TEST_CASE("a thousand clients in ten rooms who all speak get every message")
+{
+    server chat;
+    constexpr int clients = 1000 / slower;
+    const auto run = put_load(
+        chat, {"--clients", std::to_string(clients), "--rooms", "10", "--speakers",
+               std::to_string(clients), "--messages", "1"});
+    INFO(run.out << run.err);
+    CHECK(run.status == 0);
+    const auto all = clients * clients / 10;
+    CHECK(
+        run.said().count(fmt::format(
+            "{} of {} messages arrived, 0 out of order; 0 clients were cut off", all, all)) == 1);
+    check_stops(chat);
+}
+
+TEST_CASE("a load that is not served is told from one that is")
+{
+    server chat({"--clients", "3"});
+    const auto run = put_load(chat, {"--clients", "4", "--speakers", "1", "--deadline", "20"});
+    CHECK(run.status == 1);
+}

@@ -12,6 +12,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include <catch2/catch_approx.hpp>
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
@@ -262,8 +263,8 @@ TEST_CASE("the demonstration waits for as long as it is told, and not for what i
     const auto told = demonstration().said().section("A server that says when to come back");
     const auto& lines = told.lines();
     REQUIRE(lines.size() == 8);
-    CHECK(lines[2].time.value() - lines[0].time.value() == 1.0);
-    CHECK(lines[4].time.value() - lines[2].time.value() == 2.0);
+    CHECK(lines[2].time.value() - lines[0].time.value() == Catch::Approx(1.0));
+    CHECK(lines[4].time.value() - lines[2].time.value() == Catch::Approx(2.0));
     CHECK(lines[7].time == lines[6].time);
 }
 

@@ -5,12 +5,19 @@
 
 #include "common/timeout.hpp"
 
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <deque>
 #include <utility>
 
+namespace asio = boost::asio;
 using boost::asio::awaitable;
 
 namespace web_scraper {
@@ -53,6 +60,22 @@ std::string status_text(const answer& got)
 std::string too_late(common::duration limit)
 {
     return fmt::format("no whole answer within {} s", std::chrono::duration<double>(limit).count());
+}
+
+// As lesson 018 has it: runs `work` there, and gives its result to the caller here. A cancellation
+// would reach it on another thread, which is a race, so it is sent none.
+template <class T>
+awaitable<T> run_on(asio::any_io_executor there, awaitable<T> work)
+{
+    const asio::cancellation_slot none;
+    auto running =
+        asio::co_spawn(there, std::move(work), asio::bind_cancellation_slot(none, asio::deferred));
+    co_return co_await std::move(running);
+}
+
+awaitable<std::vector<url>> parse(const answer& got, const url& address)
+{
+    co_return links_in(got.body, address, got.content_type);
 }
 
 }  // namespace
@@ -277,6 +300,9 @@ awaitable<void> crawler::visit(page_number number, common::semaphore::permit)
         auto asking = fetch_(page.address, limits_.page_bytes);
         const auto got = co_await common::with_timeout(limits_.timeout, std::move(asking));
         take(number, got);
+        if (page.is == state::fetched && is_html(got.content_type)) {
+            co_await take_links(number, got);
+        }
     } catch (const body_too_large&) {
         page.is = state::too_large;
         page.detail = fmt::format("more than {} bytes", limits_.page_bytes);
@@ -301,20 +327,26 @@ void crawler::take(page_number number, const answer& got)
     progress_.bytes += page.bytes;
     if (is_redirect(got.status)) {
         take_redirect(number, got);
-        return;
-    }
-    if (!is_success(got.status)) {
+    } else if (is_success(got.status)) {
+        page.is = state::fetched;
+    } else {
         page.is = state::failed;
         page.detail = status_text(got);
-        return;
     }
-    page.is = state::fetched;
-    if (is_html(got.content_type)) {
-        for (const auto& link : links_in(got.body, page.address, got.content_type)) {
-            const auto target = site_.add(link);
-            site_.add_link(number, target);
-            discover(way{target, page.depth + 1, 0});
-        }
+}
+
+// A page full of links keeps a processor busy for a second, so it is parsed on a thread. The answer
+// and the address stay where they are meanwhile: this coroutine, which is suspended, has them.
+awaitable<void> crawler::take_links(page_number number, const answer& got)
+{
+    const auto& page = site_[number];
+    const common::real_work hold;  // virtual time waits for the thread
+    auto parsing = parse(got, page.address);
+    const auto links = co_await run_on(parser_.get_executor(), std::move(parsing));
+    for (const auto& link : links) {
+        const auto target = site_.add(link);
+        site_.add_link(number, target);
+        discover(way{target, page.depth + 1, 0});
     }
 }
 

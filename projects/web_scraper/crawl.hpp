@@ -17,6 +17,8 @@
 // shorter one turns up, what the page leads to has moved closer, too: `discover` passes that on. In
 // the end depths are exact, however the answers came.
 //
+// All of this happens on the loop but for one thing, the parsing, which has a thread.
+//
 // The crawl is over when no page waits and no visit is under way. Cancelled, it stops where it is;
 // what is known by then stands in the site.
 
@@ -34,6 +36,7 @@
 #include "common/task_group.hpp"
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/thread_pool.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -81,7 +84,8 @@ public:
     // Pages that are under way when the limit on bytes is reached are still finished: it is
     // exceeded by one page for each permit at the most.
     //
-    // Cancelled (terminal), it gives up what is under way, and throws operation_aborted.
+    // Cancelled (terminal), it gives up what is under way, and throws operation_aborted. A page that
+    // is being parsed is finished first.
     boost::asio::awaitable<void> run(url start);
 
     ending ended() const { return ended_; }
@@ -122,11 +126,13 @@ private:
     boost::asio::awaitable<void> visit(page_number number, common::semaphore::permit permit);
     void take(page_number number, const answer& got);
     void take_redirect(page_number number, const answer& got);
+    boost::asio::awaitable<void> take_links(page_number number, const answer& got);
 
     const limits limits_;
     const fetch_function fetch_;
     site& site_;
 
+    boost::asio::thread_pool parser_{1};
     common::semaphore permits_;
     std::map<std::string, host> hosts_;  // by origin
     std::set<page_number> scheduled_;    // those that were ever put into a queue

@@ -1,7 +1,7 @@
 // web_scraper · A crawler that keeps to limits
 //
 // Idea     A queue and a pace for each host, one semaphore for all, and no page twice.
-// Lessons  005_creating_tasks, 007_semaphore, 008_queue, 014_timeouts
+// Lessons  005_creating_tasks, 007_semaphore, 008_queue, 014_timeouts, 018_executors
 // Run      ./learn run web_scraper --help
 // Read     projects/web_scraper/README.md, and docs/progression.md, Part V
 

@@ -5,6 +5,7 @@
 
 #include "common/clock.hpp"
 #include "common/run.hpp"
+#include "common/task_group.hpp"
 #include "common/timeout.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -515,6 +516,33 @@ TEST_CASE("crawl: a page that cannot be had is noted, and the others are gone on
     CHECK(answers.times_asked("http://a.org/in-an-error") == 0);
     CHECK(answers.times_asked("http://a.org/last") == 1);
     CHECK(all->took == 30s);
+}
+
+// Parsing such a page takes longer than a hundred beats of a millisecond, on any machine of today.
+TEST_CASE("crawl: while a large page is parsed, the loop goes on")
+{
+    table answers;
+    auto& page = answers["http://a.org/"];
+    while (page.body.size() < 2'000'000) {
+        page.body += "<a href='/b'>";
+    }
+    site whole;
+    crawler crawl(quick(), answers.fetcher(), whole);
+    int beats = 0;
+    const auto beat = [&]() -> awaitable<void> {
+        while (true) {
+            co_await common::sleep_for(1ms);
+            ++beats;
+        }
+    };
+    const auto go = [&](common::task_group& both) -> awaitable<void> {
+        both.spawn(beat());
+        co_await crawl.run(*url::parse("http://a.org/"));
+        both.cancel();
+    };
+    common::run(common::with_task_group(go), common::clock_mode::steady);
+    CHECK(answers.times_asked("http://a.org/b") == 1);
+    CHECK(beats >= 10);
 }
 
 TEST_CASE("crawl: what is no HTML is not parsed")

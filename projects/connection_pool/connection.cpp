@@ -9,13 +9,20 @@ namespace db {
 
 namespace {
 
-// PostgreSQL cannot store it, and SQLite stores it and then finds half of the text.
+// PostgreSQL cannot store it, and SQLite stores it and then finds half of the text. A statement
+// would end there.
+void refuse_nul(std::string_view text)
+{
+    if (text.find('\0') != std::string_view::npos) {
+        throw query_error("neither a statement nor a parameter can have a NUL character in it");
+    }
+}
+
 void refuse_nul(const std::vector<value>& parameters)
 {
     for (const auto& parameter : parameters) {
-        const auto* const text = std::get_if<std::string>(&parameter);
-        if (text != nullptr && text->find('\0') != std::string::npos) {
-            throw query_error("a text with a NUL character cannot be a parameter");
+        if (const auto* const text = std::get_if<std::string>(&parameter)) {
+            refuse_nul(*text);
         }
     }
 }
@@ -47,6 +54,7 @@ asio::awaitable<rows> connection::run(std::string sql, std::vector<value> parame
     if (busy_) {
         throw std::logic_error("query: the connection is busy with another statement");
     }
+    refuse_nul(sql);
     refuse_nul(parameters);
 
     // When the event loop is destroyed while this waits, it stays busy: nobody knows then what the

@@ -146,7 +146,8 @@ public:
     // first is served first.
     //
     // Throws acquire_timeout when that takes longer than the limit, and what the opener throws.
-    // Cancelled (terminal), it throws operation_aborted; a turn that it had goes to the next.
+    // Cancelled (terminal), it throws operation_aborted; a turn that it had goes to the next, and a
+    // connection that was being opened or checked is closed.
     boost::asio::awaitable<lease> acquire(
         std::source_location where = std::source_location::current())
     {

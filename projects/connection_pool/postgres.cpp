@@ -133,13 +133,6 @@ std::string code_of(const PGresult& answer)
     return code == nullptr ? "" : code;
 }
 
-// The server sends these just before it hangs up: an administrator has ended the connection or the
-// server, another process has crashed, the database is gone, the connection was idle for too long.
-bool means_broken(std::string_view code)
-{
-    return code == "57P01" || code == "57P02" || code == "57P04" || code == "57P05";
-}
-
 bool means_conflict(std::string_view code)
 {
     return code == "40001" || code == "40P01" || code == "55P03";
@@ -270,7 +263,7 @@ private:
         }
         const auto message = without_newline(::PQresultErrorMessage(answer.get()));
         const auto code = code_of(*answer);
-        if (means_broken(code) || ::PQstatus(server_.get()) != CONNECTION_OK) {
+        if (::PQstatus(server_.get()) != CONNECTION_OK) {
             give_up();
             throw connection_error(message);
         }
@@ -312,10 +305,11 @@ private:
         }
     }
 
-    // Completes when PQcancel() has ended. Cancelled, it leaves the thread to itself.
+    // Completes when PQcancel() has ended. Cancelled, it leaves the thread to itself. The event
+    // goes back to the loop with the news, so that it never is the thread that destroys it.
     asio::awaitable<void> ask_server_to_cancel()
     {
-        const auto ended = std::make_shared<common::event>();
+        auto ended = std::make_shared<common::event>();
         auto ask = [request = cancel_request(::PQgetCancel(server_.get())), ended,
                     loop =
                         asio::prefer(loop_, asio::execution::outstanding_work.tracked)]() mutable {

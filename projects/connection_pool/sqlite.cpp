@@ -62,11 +62,7 @@ public:
     }
 
     // On the loop's thread, at any time.
-    void stop()
-    {
-        stopped_ = true;
-        ::sqlite3_interrupt(database_.get());
-    }
+    void stop() { stopped_ = true; }
 
     // When it has run.
     int code() const { return code_; }  // SQLITE_OK, or an extended result code

@@ -5,9 +5,10 @@
 // coroutine waits for it on the loop, as in lesson 018.
 //
 // A cancellation comes on the loop's thread and has to reach SQLite on another one. It is not sent
-// through the coroutine that runs there, which would be a race. It goes two ways that are made for
-// it: sqlite3_interrupt(), which may be called from any thread, and an atomic flag, which SQLite
-// asks for every so many steps. The first alone would be lost when the statement has not begun yet.
+// through the coroutine that runs there, which would be a race. It sets an atomic flag, and SQLite,
+// which calls a function of ours every so many steps, stops when that says so. There is also
+// sqlite3_interrupt(), which may be called from any thread; but it is forgotten when the statement
+// has not begun yet, or stands in the line for a thread.
 //
 // SQLite lets one connection write at a time. Whoever is in the way of another gets "busy" at
 // once, goes to sleep on the loop, and tries again. Were it to wait inside SQLite, it would keep a

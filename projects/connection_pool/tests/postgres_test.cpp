@@ -521,6 +521,18 @@ TEST_CASE(
     });
 }
 
+TEST_CASE("postgres: transfers back and forth between few accounts do not get into deadlocks")
+{
+    with_postgres(
+        [](site& here) -> awaitable<void> {
+            bank::connections pool(at_most(6), [&] { return here.open(); });
+            const auto calm = [](bank::tally&) -> awaitable<void> { co_return; };
+            const auto count = co_await book_under(here, pool, 600, 20, calm);
+            CHECK(count.retries == 0);
+        },
+        {"deadlock_timeout=1ms"});
+}
+
 TEST_CASE("postgres: more connections asked for than the server takes: they wait, and are served")
 {
     with_postgres(

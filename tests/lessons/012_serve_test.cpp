@@ -222,7 +222,7 @@ TEST_CASE("012 serve: a line of a mebibyte gets its refusal, and one of many cos
     server kitchen;
     check_serves(kitchen);
     const auto before = support::resident_memory(kitchen.id());
-    for (const std::size_t size : {1, 64}) {
+    for (const std::size_t size : {1U, 64U}) {
         client guest(kitchen.port());
         guest.send(std::string(size * mebibyte, 'x'));
         guest.send("\n");

@@ -256,7 +256,7 @@ int upgrade_status(unsigned short port, const peer_options& options)
     error_code error;
     const auto host = options.host.empty() ? "127.0.0.1:" + std::to_string(port) : options.host;
     socket.handshake(answer, host, options.path, error);
-    return answer.result_int();
+    return static_cast<int>(answer.result_int());
 }
 
 }  // namespace tests

@@ -6,9 +6,11 @@ set(SANITIZE "" CACHE STRING "Sanitizers for everything, as -fsanitize takes the
 if(SANITIZE)
     add_compile_options(-fsanitize=${SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
     add_link_options(-fsanitize=${SANITIZE})
+    if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+        add_compile_options(-Wno-mismatched-new-delete) # see below; here in the libraries' sources, too
+    endif()
     if(SANITIZE MATCHES "address" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         add_compile_options(-Wno-maybe-uninitialized) # GCC's bug 105562: sees it in std::regex
-        add_compile_options(-Wno-mismatched-new-delete) # see below; here in the libraries' sources, too
     endif()
     if(SANITIZE MATCHES "thread" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
         add_compile_options(-Wno-tsan) # Asio has fences that GCC's ThreadSanitizer does not model

@@ -108,8 +108,9 @@ int main(int argc, char** argv)
     if (mode == "spin") {
         fmt::print("spins\n");
         std::fflush(stdout);
+        volatile unsigned turns = 0;  // without it, the compiler may assume that the loop ends
         while (true) {
-            std::getenv("STUBBORN");
+            turns = turns + 1;
         }
     }
     if (mode == "crash") {

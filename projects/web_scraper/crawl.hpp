@@ -84,8 +84,8 @@ public:
     // Pages that are under way when the limit on bytes is reached are still finished: it is
     // exceeded by one page for each permit at the most.
     //
-    // Cancelled (terminal), it gives up what is under way, and throws operation_aborted. A page that
-    // is being parsed is finished first.
+    // Cancelled (terminal), it gives up what is under way, and throws operation_aborted. A page
+    // that is being parsed is finished first.
     boost::asio::awaitable<void> run(url start);
 
     ending ended() const { return ended_; }

@@ -123,10 +123,10 @@ robots robots::parse(std::string_view file, std::string_view name)
     const auto our_name = lower_case(name);
     robots ours;
     robots everyones;
-    bool names_us = false;        // the group that we are in
-    bool names_everyone = false;  // too
-    bool any_for_us = false;
-    bool in_rules = true;  // the next User-agent begins a new group
+    bool names_us = false;        // the group in which this line is
+    bool names_everyone = false;  // that one, too
+    bool any_for_us = false;      // some group so far
+    bool in_rules = true;         // the next User-agent begins a new group
 
     for (const auto& [key, value] : records_in(file)) {
         if (key == "user-agent") {

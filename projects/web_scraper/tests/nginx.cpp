@@ -59,10 +59,11 @@ unsigned short free_port()
     return ntohs(address.sin_port);
 }
 
+// A single process: a worker would outlive a master that is killed.
 // {0} the user's line, {1} the log's folder, {2} the port, {3} the site, {4} the server's part
 constexpr std::string_view configuration = R"(
 daemon off;
-worker_processes 1;
+master_process off;
 pid {1}/pid;
 {0}
 events {{ worker_connections 1024; }}

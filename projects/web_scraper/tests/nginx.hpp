@@ -40,8 +40,7 @@ public:
     // Ends nginx at once, as a crash does.
     void kill();
 
-    // Lets nginx finish what it is about, ends it, and gives what it has logged, in the order in
-    // which the requests began.
+    // Ends nginx, and gives the requests that it has answered, in the order in which they began.
     std::vector<logged_request> stop();
 
 private:

@@ -118,6 +118,15 @@ asio::awaitable<void> redis_client::run()
     }
 }
 
+// Commands hear that the connection has ended before run() does, and may ask again at once.
+asio::awaitable<void> redis_client::wait_until_connected()
+{
+    if (!connected()) {
+        connected_.clear();
+    }
+    co_await connected_.wait();
+}
+
 asio::awaitable<redis_reply> redis_client::command(
     std::vector<std::string> words, common::duration limit)
 {

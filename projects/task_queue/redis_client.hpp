@@ -57,7 +57,7 @@ public:
     bool connected() const { return connection_ && connection_->open(); }
 
     // Completes when there is a connection, and Redis answers.
-    boost::asio::awaitable<void> wait_until_connected() { return connected_.wait(); }
+    boost::asio::awaitable<void> wait_until_connected();
 
     // Ends the connection, so that run() makes another.
     void drop(const std::string& reason);

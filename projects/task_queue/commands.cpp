@@ -25,9 +25,24 @@ namespace task_queue {
 
 namespace {
 
+// A shorter one would mostly take the living for dead.
+constexpr milliseconds shortest_lease(100);
+
+redis_address address_of(const queue_place& place)
+{
+    try {
+        return redis_address(place.redis);
+    } catch (const std::invalid_argument& refusal) {
+        throw usage_error(refusal.what());
+    }
+}
+
 redis_options options_of(const queue_place& place)
 {
-    redis_options options{redis_address(place.redis)};
+    if (place.lease < shortest_lease) {
+        throw usage_error(fmt::format("a lease is {} or more", text_of(shortest_lease)));
+    }
+    redis_options options{address_of(place)};
     options.name = place.name;
     options.lease = place.lease;
     return options;

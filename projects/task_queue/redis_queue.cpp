@@ -178,15 +178,17 @@ asio::awaitable<void> redis_queue::run()
     });
 }
 
+// After a connection that was lost it renews them as soon as there is another: Redis counts the
+// time in which it was away, too.
 asio::awaitable<void> redis_queue::keep_leases()
 {
     while (true) {
-        co_await common::sleep_for(options_.lease / 3);
         try {
             co_await renew_leases();
         } catch (const connection_lost&) {
-            // Until there is a connection again, nobody else can take them over either.
+            continue;
         }
+        co_await common::sleep_for(options_.lease / 3);
     }
 }
 

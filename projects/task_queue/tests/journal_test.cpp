@@ -400,6 +400,25 @@ TEST_CASE("a letter that comes back after a crash makes no job twice")
     CHECK(queue.jobs().size() == 1);
 }
 
+TEST_CASE("a letter that cannot be written into the journal stays where it is")
+{
+    temporary_directory directory;
+    const auto path = directory / "j";
+    spool_client client(path);
+    submit(client, append_job("a"));
+    std::signal(SIGXFSZ, SIG_IGN);
+    rlimit before{};
+    ::getrlimit(RLIMIT_FSIZE, &before);
+    auto limit = before;
+    limit.rlim_cur = 50;
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    CHECK_THROWS_AS(local_queue(path), std::system_error);
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    CHECK(now(client.status()).waiting[1] == 1);
+    const local_queue queue(path);
+    CHECK(queue.jobs().size() == 1);
+}
+
 TEST_CASE(
     "a letter that is not finished is not read, and neither delivered nor removed before its time")
 {

@@ -2,18 +2,24 @@
 
 #include "file_streaming/blocking_calls.hpp"
 #include "file_streaming/descriptor.hpp"
+#include "file_streaming/engine.hpp"
 #include "file_streaming/file_error.hpp"
 #include "file_streaming/progress.hpp"
 
+#include <boost/asio/io_context.hpp>
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <numeric>
 #include <random>
 #include <span>
@@ -32,6 +38,15 @@ namespace file_streaming {
 namespace {
 
 using command = std::vector<std::string>;
+
+volatile std::sig_atomic_t told_to_stop = 0;
+
+void throw_if_told_to_stop()
+{
+    if (told_to_stop != 0) {
+        throw std::runtime_error("interrupted");
+    }
+}
 
 // A folder of its own, which goes with everything in it.
 class work_folder {
@@ -73,6 +88,7 @@ void make_file(const fs::path& path, std::uint64_t size)
         const auto rest =
             static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), size - offset));
         write_fully(file.number(), offset, bytes.first(rest), path.string());
+        throw_if_told_to_stop();
     }
     if (::fsync(file.number()) != 0) {
         throw file_error(path.string(), errno);
@@ -118,10 +134,24 @@ double seconds_of(const command& words)
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    throw_if_told_to_stop();
     if (status != 0) {
         throw std::runtime_error(fmt::format("{} failed", fmt::join(words, " ")));
     }
     return took.count();
+}
+
+std::vector<std::string> engines_here()
+{
+    std::vector<std::string> names = {"threads", "blocking"};
+    boost::asio::io_context loop;
+    std::string refusal;
+    if (make_io_uring_engine(loop.get_executor(), refusal)) {
+        names.insert(names.begin(), "io_uring");
+    } else {
+        fmt::print("no io_uring: {}\n", refusal);
+    }
+    return names;
 }
 
 struct contestant {
@@ -177,6 +207,7 @@ void measure(const bench_options& options)
     fmt::print(
         "{}, {} rounds, median; x: how many times as fast as the first line\n",
         human_size(static_cast<double>(options.size)), options.rounds);
+    std::fflush(stdout);
 
     const auto self = fs::read_symlink("/proc/self/exe").string();
     std::vector<contestant> copies = {
@@ -184,7 +215,7 @@ void measure(const bench_options& options)
          {"sh", "-c", R"(cp -- "$1" "$2" && sync -- "$2")", "sh", file.string(), copy.string()}},
     };
     std::vector<contestant> sums = {{"sha256sum", {"sha256sum", "--", file.string()}}};
-    for (const std::string engine : {"io_uring", "threads", "blocking"}) {
+    for (const auto& engine : engines_here()) {
         copies.push_back(
             {"copy --engine " + engine,
              {self, "copy", "-q", "--engine", engine, file.string(), copy.string()}});
@@ -200,6 +231,10 @@ void measure(const bench_options& options)
 
 int run_bench(const bench_options& options)
 {
+    // The programs that it starts do not inherit this. A Ctrl-C ends them, too.
+    const auto stop = [](int) { told_to_stop = 1; };
+    std::signal(SIGINT, stop);
+    std::signal(SIGTERM, stop);
     try {
         measure(options);
         return 0;

@@ -19,8 +19,8 @@ struct bench_options {
     int rounds = 5;
 };
 
-// Prints a table. Gives the exit status: 0, or 1 after telling on stderr what went wrong. Ctrl-C
-// ends it as it does any program, and the folder it works in may then be left.
+// Prints a table. Gives the exit status: 0, or 1 after telling on stderr what went wrong, or that
+// SIGINT or SIGTERM has ended it. What it has made in the folder is gone then.
 int run_bench(const bench_options& options);
 
 }  // namespace file_streaming

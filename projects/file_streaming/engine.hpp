@@ -13,7 +13,8 @@
 //   here to compare with.
 //
 // A call that has gone to a thread cannot be cancelled: a cancellation waits until it has returned.
-// A block takes milliseconds, and so the program still stops at once when it is told to.
+// A block takes milliseconds, and so the program still stops at once when it is told to. Only the
+// fsync at the end of a copy can take longer, when the disk is slow.
 
 #pragma once
 

@@ -106,6 +106,7 @@ unfinished_file::unfinished_file(const target& where, naming when)
     if (!file_.is_open()) {
         create_named();
     }
+    keep_owner();
 }
 
 // Whatever kept the other way from working, if it is not the file system, fails here, too.
@@ -117,13 +118,27 @@ void unfinished_file::create_named()
     if (!file_.is_open()) {
         throw file_error(folder_of(where_.path).string(), errno);
     }
-    name_ = name;
+    name_.text = name;
 }
 
-unfinished_file::~unfinished_file()
+void unfinished_file::keep_owner()
 {
-    if (!name_.empty()) {
-        ::unlinkat(folder_.number(), name_.c_str(), 0);
+    if (!where_.existing) {
+        return;
+    }
+    struct stat ours = {};
+    check(::fstat(file_.number(), &ours) == 0);
+    const auto& theirs = *where_.existing;
+    const bool same = ours.st_uid == theirs.st_uid && ours.st_gid == theirs.st_gid;
+    if (!same && ::fchown(file_.number(), theirs.st_uid, theirs.st_gid) != 0) {
+        throw file_error(where_.path.string(), "the copy would have another owner or group");
+    }
+}
+
+unfinished_file::own_name::~own_name()
+{
+    if (!text.empty()) {
+        ::unlinkat(folder.number(), text.c_str(), 0);
     }
 }
 
@@ -140,14 +155,6 @@ void unfinished_file::finish(const source& from, bool exactly)
     check(::ftruncate(file, static_cast<off_t>(from.size())) == 0);
 
     mode_t mode = from.status().st_mode & 0777;
-    if (where_.existing) {
-        struct stat ours = {};
-        check(::fstat(file, &ours) == 0);
-        const auto& theirs = *where_.existing;
-        if (ours.st_uid != theirs.st_uid || ours.st_gid != theirs.st_gid) {
-            check(::fchown(file, theirs.st_uid, theirs.st_gid) == 0);
-        }
-    }
     if (!exactly) {
         mode = where_.existing ? where_.existing->st_mode & 0777 : mode & ~current_umask();
     }
@@ -161,18 +168,20 @@ void unfinished_file::finish(const source& from, bool exactly)
 
 void unfinished_file::publish()
 {
-    if (name_.empty()) {
+    if (name_.text.empty()) {
         const auto name = free_name();
         check(
             ::linkat(
                 AT_FDCWD, path_of(file_).c_str(), folder_.number(), name.c_str(),
                 AT_SYMLINK_FOLLOW) == 0);
-        name_ = name;
+        name_.text = name;
     }
     const auto final_name = where_.path.filename();
-    check(::renameat(folder_.number(), name_.c_str(), folder_.number(), final_name.c_str()) == 0);
-    name_.clear();
-    check(::fsync(folder_.number()) == 0);
+    check(
+        ::renameat(folder_.number(), name_.text.c_str(), folder_.number(), final_name.c_str()) ==
+        0);
+    name_.text.clear();
+    check(::fsync(folder_.number()) == 0 || errno == EINVAL);  // not every file system has that
 }
 
 }  // namespace file_streaming

@@ -39,35 +39,44 @@ enum class naming {
     early,  // a name at once, as where it cannot
 };
 
+// Is gone when it is destroyed, unless it has been published.
 class unfinished_file {
 public:
-    // Throws file_error.
+    // It has the owner of the file that it is going to replace, if there is one. Throws file_error,
+    // also when this program may not give files away.
     explicit unfinished_file(const target& where, naming when = naming::late);
 
-    // Removes it, unless it has been published.
-    ~unfinished_file();
     unfinished_file(const unfinished_file&) = delete;
     unfinished_file& operator=(const unfinished_file&) = delete;
 
     const descriptor& file() const { return file_; }
 
     // Makes it as long as the source, where that ends in a hole; gives it the mode of what it
-    // replaces, or else of the source, as far as the umask allows; and the owner of what it
-    // replaces. With `exactly`, it has the mode and the times of the source. Then puts everything
-    // on the disk.
+    // replaces, or else of the source, as far as the umask allows. With `exactly`, it has the mode
+    // and the times of the source. Then puts everything on the disk.
     void finish(const source& from, bool exactly);
 
     // Gives it its name, and puts that on the disk.
     void publish();
 
 private:
+    // The name of its own that it has in the folder, if any. It goes with this, also when the
+    // constructor of the file throws.
+    struct own_name {
+        ~own_name();
+
+        const descriptor& folder;
+        std::string text;
+    };
+
     void create_named();
+    void keep_owner();
     void check(bool succeeded) const;
 
     const target& where_;
     descriptor folder_;
     descriptor file_;
-    std::string name_;  // its own, in the folder; empty while it has none
+    own_name name_{folder_, ""};
 };
 
 }  // namespace file_streaming

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <fstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -15,7 +14,9 @@
 namespace {
 
 constexpr std::size_t mebibyte = 1024 * 1024;
-constexpr std::size_t allowance = 8 * mebibyte;
+
+// What differs from run to run. AddressSanitizer keeps what has been freed for a while.
+constexpr std::size_t allowance = (IS_SANITIZED ? 64 : 8) * mebibyte;
 
 // The most memory that a run has in RAM, of the samples that there is time for.
 std::size_t peak_memory(const std::vector<std::string>& arguments)
@@ -39,39 +40,47 @@ std::size_t peak_memory(const std::vector<std::string>& arguments)
     return peak;
 }
 
+// Copies thirty times as much as the blocks hold. Beside its blocks, the program takes what it
+// takes with blocks that are next to nothing.
+void check_memory_of_copy(const std::string& engine)
+{
+    if (std::count(engines().begin(), engines().end(), engine) == 0) {
+        SKIP("no " + engine + " here");
+    }
+    const test_folder folder;
+    write_file(folder / "file", some_bytes(256 * mebibyte));
+    write_file(folder / "small", some_bytes(mebibyte));
+    const auto program = peak_memory(
+        {"copy", "-q", "--engine", engine, "--block-size", "4K", "--blocks", "2", folder / "small",
+         folder / "copy"});
+    const auto with_blocks = peak_memory(
+        {"copy", "-q", "--engine", engine, "--block-size", "1M", "--blocks", "8", folder / "file",
+         folder / "copy"});
+    CHECK(with_blocks < program + 8 * mebibyte + allowance);
+}
+
 }  // namespace
 
-// Beside its blocks, the program takes what it takes with blocks that are next to nothing, and a
-// little that differs from run to run.
-TEST_CASE("a copy of a gibibyte takes no more memory than its blocks")
+TEST_CASE("a copy by io_uring takes no more memory than its blocks")
 {
-    const test_folder folder;
-    {
-        const auto bytes = some_bytes(64 * mebibyte);
-        std::ofstream file(folder / "file", std::ios::binary);
-        for (int i = 0; i < 16; ++i) {
-            file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-        }
-        REQUIRE(file.flush());
-    }
-    write_file(folder / "small", some_bytes(mebibyte));
-    for (const auto& engine : engines()) {
-        INFO(engine);
-        const auto program = peak_memory(
-            {"copy", "-q", "--engine", engine, "--block-size", "4K", "--blocks", "2",
-             folder / "small", folder / "copy"});
-        const auto with_blocks = peak_memory(
-            {"copy", "-q", "--engine", engine, "--block-size", "1M", "--blocks", "8",
-             folder / "file", folder / "copy"});
-        CHECK(with_blocks < program + 8 * mebibyte + allowance);
-    }
+    check_memory_of_copy("io_uring");
+}
+
+TEST_CASE("a copy by threads takes no more memory than its blocks")
+{
+    check_memory_of_copy("threads");
+}
+
+TEST_CASE("a copy by blocking calls takes no more memory than its blocks")
+{
+    check_memory_of_copy("blocking");
 }
 
 // That what is measured is the blocks shows when there are more of them.
-TEST_CASE("a checksum of 4 GiB takes no more memory than its blocks, and these it takes")
+TEST_CASE("a checksum takes no more memory than its blocks, and these it takes")
 {
     const test_folder folder;
-    write_sparse(folder / "zeros", 4096 * mebibyte, {}, "");
+    write_sparse(folder / "zeros", 256 * mebibyte, {}, "");
     const auto few = peak_memory({"checksum", "-q", "--blocks", "4", folder / "zeros"});
     const auto many = peak_memory({"checksum", "-q", "--blocks", "64", folder / "zeros"});
     CHECK(many > few + 30 * mebibyte);

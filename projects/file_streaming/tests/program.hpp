@@ -54,19 +54,29 @@ inline bool is_stopped(pid_t process)
     return state != std::string::npos && text[state + 2] == 'T';
 }
 
+// What a process has open: the entries of its folder in /proc, and what they are. Nothing when it
+// has ended.
+inline std::vector<std::pair<std::string, std::string>> open_files(pid_t process)
+{
+    namespace fs = std::filesystem;
+    std::vector<std::pair<std::string, std::string>> found;
+    std::error_code gone;
+    fs::directory_iterator each("/proc/" + std::to_string(process) + "/fd", gone);
+    for (; !gone && each != fs::directory_iterator(); each.increment(gone)) {
+        std::error_code closed;
+        found.emplace_back(each->path().string(), fs::read_symlink(each->path(), closed).string());
+    }
+    return found;
+}
+
 // The size of the copy that a process is writing to in the folder: it has no name, but the process
 // has it open. Nothing when there is none.
 inline std::optional<std::uint64_t> unfinished_copy(pid_t process, const test_folder& folder)
 {
-    namespace fs = std::filesystem;
-    std::error_code gone;
-    const fs::path descriptors = "/proc/" + std::to_string(process) + "/fd";
-    for (fs::directory_iterator each(descriptors, gone), end; !gone && each != end;
-         each.increment(gone)) {
-        const auto file = fs::read_symlink(each->path(), gone).string();
+    for (const auto& [descriptor, file] : open_files(process)) {
         if (file.starts_with(folder.path()) && file.find("(deleted)") != std::string::npos) {
             struct stat status = {};
-            if (::stat(each->path().c_str(), &status) == 0) {
+            if (::stat(descriptor.c_str(), &status) == 0) {
                 return static_cast<std::uint64_t>(status.st_size);
             }
         }
@@ -91,6 +101,16 @@ public:
     void go_on() { program_->signal(SIGCONT); }
     void signal(int number) { program_->signal(number); }
     support::program_run wait() { return program_->wait(); }
+
+    // How often it has the file open.
+    std::size_t opened(const std::string& path) const
+    {
+        std::size_t count = 0;
+        for (const auto& [descriptor, file] : open_files(program_->id())) {
+            count += file == path ? 1 : 0;
+        }
+        return count;
+    }
 
     static constexpr std::size_t size = 64 * 1024 * 1024;
 

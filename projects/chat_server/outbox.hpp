@@ -69,8 +69,8 @@ public:
 private:
     common::queue<message> messages_;
     common::event dropped_;
-    std::optional<common::time_point>
-        taken_;  // when next() completed, if it has not been called since
+    bool busy_ = false;  // next() has completed, and has not been called since
+    int looks_ = 0;      // while it was so
     std::string why_dropped_;
     goodbye last_words_;
     bool finished_ = false;

@@ -217,16 +217,6 @@ awaitable<void> listen(
     }
 }
 
-struct close_at_exit {
-    tcp::socket& socket;
-
-    ~close_at_exit()
-    {
-        error_code gone;
-        socket.close(gone);
-    }
-};
-
 // Listens, and when there is nothing more to hear, has the connection ended.
 awaitable<void> read(
     websocket& client, house& host, hall::guest& guest, outbox& out, token_bucket& tokens)
@@ -261,6 +251,16 @@ awaitable<void> write(websocket& client, outbox& out)
     co_await std::move(closing);
 }
 
+struct close_at_exit {
+    tcp::socket& socket;
+
+    ~close_at_exit()
+    {
+        error_code gone;
+        socket.close(gone);
+    }
+};
+
 // Closes the socket when the client is dropped, or the tasks are cancelled, by whomever. Whatever
 // waits for the socket then fails.
 //
@@ -271,9 +271,10 @@ awaitable<void> guard(websocket& client, outbox& out)
 {
     const close_at_exit close{client.next_layer()};
     co_await out.wait_for_drop();
+    common::log("chat", "drops a client: {}", out.why_dropped());
     // What the client has not taken yet is thrown away, and not kept by the system.
-    client.next_layer().set_option(tcp::socket::linger(true, 0));
-    common::log("chat", "drops a client that does not keep up");
+    error_code gone;
+    client.next_layer().set_option(tcp::socket::linger(true, 0), gone);
 }
 
 void configure(websocket& client, const limits& allowed)
@@ -296,10 +297,12 @@ awaitable<void> chat_with(websocket& client, house& host)
     hall::guest guest(host.chat, out);
     token_bucket tokens(host.allowed.rate, host.allowed.burst);
 
-    // Pings and pongs cost the server time as well. Whoever has no token left for one is flooding.
+    // Pings and pongs cost the server time as well, and Beast takes them in while it reads. So they
+    // cannot be slowed down, and too many are the end.
+    token_bucket control_tokens(host.allowed.rate, host.allowed.burst);
     client.control_callback([&](beast::websocket::frame_type kind, beast::string_view) {
-        if (kind != beast::websocket::frame_type::close && !tokens.try_take()) {
-            out.drop();
+        if (kind != beast::websocket::frame_type::close && !control_tokens.try_take()) {
+            out.drop("it floods the server with pings");
         }
     });
 
@@ -340,9 +343,12 @@ awaitable<void> serve_requests(tcp::socket& client, house& host)
     std::string bytes;
     while (const auto next = co_await next_request(client, bytes, host)) {
         auto made = answer_to(*next, host);
+        if (!made && !bytes.empty()) {
+            made = refuse(next->request, http::status::bad_request, "wait for the answer first");
+        }
         if (!made) {
             const auto seat = host.seats.try_acquire();
-            if (seat && bytes.empty()) {
+            if (seat) {
                 co_await accept_chat(std::move(client), next->request, host);
                 co_return;
             }

@@ -50,7 +50,7 @@ hall::guest::~guest()
 
 asio::awaitable<void> hall::handle(guest& from, std::string_view request)
 {
-    const auto turn = co_await turn_.lock();
+    const auto permit = co_await heard_at_once_.acquire();
     try {
         const auto wanted = parse_wish(request);
         std::visit([&](const auto& each) { grant(from, each); }, wanted);
@@ -63,7 +63,7 @@ asio::awaitable<void> hall::handle(guest& from, std::string_view request)
 asio::awaitable<void> hall::see_off(guest& leaving)
 {
     while (!leaving.rooms_.empty()) {
-        const auto turn = co_await turn_.lock();
+        const auto permit = co_await heard_at_once_.acquire();
         auto& from = *leaving.rooms_.back();
         go_out(leaving, from);
         announce(from, left(from.name, leaving.nick_));
@@ -73,11 +73,12 @@ asio::awaitable<void> hall::see_off(guest& leaving)
 
 asio::awaitable<void> hall::drop_the_stuck()
 {
+    constexpr int looks = 4;
     while (true) {
-        co_await common::sleep_for(allowed_.patience / 4);
+        co_await common::sleep_for(allowed_.patience / looks);
         for (auto* const each : guests_) {
-            if (each->out_.is_stuck(allowed_.patience)) {
-                each->out_.drop();
+            if (each->out_.look_while_busy() > looks) {
+                each->out_.drop("it does not take what it is sent");
             }
         }
     }

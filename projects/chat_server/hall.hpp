@@ -5,10 +5,13 @@
 //
 // What one says goes to all in the room. If a thousand people speak in one room at the same time,
 // that makes a million messages in one turn of the event loop, and nobody could be blamed for not
-// having read them yet. So guests are heard one at a time: `handle` has a lock, and gives it back
+// having read them yet. So few guests are heard at once: `handle` takes a permit, and gives it back
 // after a turn of the loop, in which those who write to the others get on. A guest who is not heard
 // yet is not read from, its socket fills, and it is slowed down: backpressure. So the outbox of a
 // guest who reads stays nearly empty, and a full one means what it should mean.
+//
+// It is a few guests, and not one, because what they say in the same turn goes out in the same
+// write. That is where a busy server saves most.
 
 #pragma once
 
@@ -16,7 +19,7 @@
 #include "chat_server/messages.hpp"
 #include "chat_server/outbox.hpp"
 
-#include "common/mutex.hpp"
+#include "common/semaphore.hpp"
 
 #include <boost/asio/awaitable.hpp>
 
@@ -97,7 +100,7 @@ private:
     std::list<guest*> guests_;
     std::map<std::string, guest*> nicks_;  // by the nickname in lower case
     std::map<std::string, room> rooms_;
-    common::mutex turn_;
+    common::semaphore heard_at_once_{8};
     bool closed_ = false;
 };
 

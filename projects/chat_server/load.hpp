@@ -24,7 +24,7 @@ struct load {
     std::size_t rooms = 1;                                  // into which the clients are divided
     std::size_t speakers = 20;                              // of the clients
     std::size_t messages = 50;                              // from each of them
-    double rate = 2;                                        // messages a second from each of them
+    double rate = 1;                                        // messages a second from each of them
     common::duration deadline = std::chrono::seconds(100);  // for all of it
 };
 

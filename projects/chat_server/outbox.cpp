@@ -8,14 +8,15 @@ namespace chat {
 
 void outbox::post(const message& news)
 {
-    if (!finished_ && !is_dropped() && !messages_.try_put(news)) {
-        drop();
+    if (!finished_ && !messages_.try_put(news)) {
+        drop("its outbox is full");
     }
 }
 
 asio::awaitable<std::vector<message>> outbox::next()
 {
-    taken_.reset();
+    busy_ = false;
+    looks_ = 0;
     std::vector<message> all;
     try {
         all.push_back(co_await messages_.get());
@@ -25,13 +26,23 @@ asio::awaitable<std::vector<message>> outbox::next()
     } catch (const common::queue_closed&) {
         // and none is left
     }
-    taken_ = common::now();
+    busy_ = !all.empty();
     co_return all;
 }
 
-bool outbox::is_stuck(common::duration patience) const
+int outbox::look_while_busy()
 {
-    return taken_ && common::now() - *taken_ >= patience;
+    looks_ += busy_ ? 1 : 0;
+    return looks_;
+}
+
+void outbox::drop(std::string_view why)
+{
+    if (!is_dropped()) {
+        why_dropped_ = why;
+        dropped_.set();
+        finish(goodbye());  // lets nothing in any more
+    }
 }
 
 void outbox::finish(const goodbye& last_words)

@@ -15,7 +15,6 @@
 
 #include "chat_server/messages.hpp"
 
-#include "common/clock.hpp"
 #include "common/event.hpp"
 #include "common/queue.hpp"
 
@@ -23,8 +22,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace chat {
@@ -48,15 +47,19 @@ public:
     // operation_aborted when it is cancelled.
     boost::asio::awaitable<std::vector<message>> next();
 
-    // What next() gave last has been with the client for so long, and is not through yet.
-    bool is_stuck(common::duration patience) const;
+    // For the one who looks after all outboxes now and then. Gives how many times in a row it has
+    // looked while the client had not taken what next() gave last. That is no time: when the whole
+    // server has stood still for a while, no client is to blame.
+    int look_while_busy();
 
     // The first goodbye counts.
     void finish(const goodbye& last_words);
 
-    void drop() { dropped_.set(); }
+    // The first reason counts; it is for the log.
+    void drop(std::string_view why);
 
     bool is_dropped() const { return dropped_.is_set(); }
+    std::string_view why_dropped() const { return why_dropped_; }
 
     // Completes when the client is dropped. Throws operation_aborted when it is cancelled.
     boost::asio::awaitable<void> wait_for_drop() { return dropped_.wait(); }
@@ -66,8 +69,9 @@ public:
 private:
     common::queue<message> messages_;
     common::event dropped_;
-    std::optional<common::time_point>
-        taken_;  // when next() completed, if it has not been called since
+    bool busy_ = false;  // next() has completed, and has not been called since
+    int looks_ = 0;      // while it was so
+    std::string why_dropped_;
     goodbye last_words_;
     bool finished_ = false;
 };

@@ -59,7 +59,7 @@ json::value ask(
     http::response<http::string_body> answer;
     beast::flat_buffer buffer;
     beast::error_code error;
-    stream.expires_after(60s);  // which holds for asynchronous operations
+    stream.expires_after(110s);  // which holds for asynchronous operations
     http::async_write(stream, request, [&](beast::error_code failure, std::size_t) {
         error = failure;
         if (!error) {
@@ -175,7 +175,7 @@ json::value browser::run(const std::string& script)
 
 void browser::wait_until(const std::string& script)
 {
-    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    const auto deadline = std::chrono::steady_clock::now() + 100s;
     while (run("return Boolean(" + script + ")") != true) {
         if (std::chrono::steady_clock::now() > deadline) {
             throw std::runtime_error(

@@ -1,5 +1,5 @@
 // A real Chromium, driven over the WebDriver protocol (W3C): HTTP and JSON to a chromedriver that
-// the test starts. Everything blocks, but for a minute at the most.
+// the test starts. Everything blocks, but for two minutes at the most.
 
 #pragma once
 
@@ -63,7 +63,7 @@ public:
     boost::json::value run(const std::string& script);
 
     // Waits until the script returns something that is true. Throws std::runtime_error, which has
-    // the text of the page, when that takes longer than a minute.
+    // the text of the page, when that takes too long.
     void wait_until(const std::string& script);
 
     // Waits until the page shows a line of the chat with exactly this in it.

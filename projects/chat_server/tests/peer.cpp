@@ -159,31 +159,6 @@ void peer::send_raw(std::string_view bytes)
     asio::write(peer_->socket_.next_layer(), asio::buffer(bytes));
 }
 
-bool peer::sends_until_stuck(std::string_view text, std::size_t most)
-{
-    auto& socket = peer_->socket_;
-    bool ended = false;
-    for (std::size_t sent = 0; sent < most; sent += text.size()) {
-        ended = false;
-        socket.async_write(asio::buffer(text), [&](error_code error, std::size_t) {
-            peer_->error_ = error;
-            ended = true;
-        });
-        peer_->loop_.restart();
-        const auto deadline = std::chrono::steady_clock::now() + 500ms;
-        while (!ended && peer_->loop_.run_one_until(deadline) > 0) {
-        }
-        if (!ended) {
-            // The write refers to `ended`, so it ends before this does.
-            vanish();
-            peer_->loop_.run();
-            return true;
-        }
-        peer_->need_no_error("send");
-    }
-    return false;
-}
-
 json::object peer::next()
 {
     auto event = peer_->read();

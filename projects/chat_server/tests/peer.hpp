@@ -44,10 +44,6 @@ public:
     // Any bytes, as they are, past the WebSocket.
     void send_raw(std::string_view bytes);
 
-    // Sends what goes, until the server takes no more of it for half a second, or `most` bytes are
-    // sent. Gives whether the server stopped taking it.
-    bool sends_until_stuck(std::string_view text, std::size_t most);
-
     // The next event. Throws std::runtime_error when the connection has ended.
     boost::json::object next();
 

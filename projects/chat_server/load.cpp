@@ -8,6 +8,7 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
@@ -82,10 +83,8 @@ public:
     awaitable<void> run()
     {
         co_await enter();
+        shared_.start = common::now();  // the last one to arrive has the last word
         co_await shared_.all_joined.arrive_and_wait();
-        if (number_ == 0) {
-            shared_.start = common::now();
-        }
         if (number_ < shared_.what.speakers) {
             co_await (speak() && listen());
         } else {
@@ -107,7 +106,12 @@ private:
         socket_.text(true);
         co_await send(fmt::format(R"({{"do":"name","nick":"load-{}"}})", number_));
         co_await send(fmt::format(R"({{"do":"join","room":"load-{}"}})", room_));
-        while (co_await next_event() != "joined") {
+        std::string_view event;
+        while (event != "joined") {
+            event = co_await next_event();
+            if (event == "" || event == "refused") {
+                throw std::runtime_error("the server does not let everybody in");
+            }
         }
     }
 
@@ -122,9 +126,15 @@ private:
             const auto due = shared_.start + std::chrono::duration_cast<common::duration>(
                                                  pause * (static_cast<double>(sent) + share));
             co_await common::sleep_until(due);
-            co_await send(fmt::format(
+            const auto request = fmt::format(
                 R"({{"do":"say","room":"load-{}","text":"{} {} {}"}})", room_, number_, sent,
-                microseconds(due - shared_.start)));
+                microseconds(due - shared_.start));
+            const auto bytes = asio::buffer(request);
+            auto write = socket_.async_write(bytes, asio::as_tuple(asio::deferred));
+            const auto [error, size] = co_await std::move(write);
+            if (error) {
+                break;  // who listens sees that the connection has ended, and counts it
+            }
         }
     }
 
@@ -175,8 +185,9 @@ private:
             buffer_.clear();
             auto read = socket_.async_read(buffer_, asio::as_tuple(asio::deferred));
             const auto [error, size] = co_await std::move(read);
-            if (error == asio::error::operation_aborted) {
-                throw boost::system::system_error(error);
+            const auto cancellation = co_await asio::this_coro::cancellation_state;
+            if (cancellation.cancelled() != asio::cancellation_type::none) {
+                throw boost::system::system_error(asio::error::operation_aborted);
             }
             if (error) {
                 co_return "";

@@ -10,11 +10,11 @@
 #include "common/run.hpp"
 #include "common/serving.hpp"
 #include "common/task_group.hpp"
+#include "common/temporary_folder.hpp"
 #include "connection_pool/bank.hpp"
 #include "connection_pool/pool.hpp"
 #include "connection_pool/postgres.hpp"
 #include "connection_pool/sqlite.hpp"
-#include "connection_pool/temporary_folder.hpp"
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -123,7 +123,7 @@ awaitable<bool> day_at_the_bank(bank::connections& pool, const settings& given)
 // takes. PostgreSQL needs them to cancel statements.
 awaitable<bool> open_bank(settings given)
 {
-    std::optional<temporary_folder> folder;
+    std::optional<common::temporary_folder> folder;
     asio::thread_pool threads(given.connections);
     db::pool_limits limits;
     limits.minimum = 1;

@@ -6,6 +6,8 @@
 #include "file_streaming/file_error.hpp"
 #include "file_streaming/progress.hpp"
 
+#include "common/temporary_folder.hpp"
+
 #include <boost/asio/io_context.hpp>
 
 #include <fmt/format.h>
@@ -17,7 +19,6 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <numeric>
@@ -47,31 +48,6 @@ void throw_if_told_to_stop()
         throw std::runtime_error("interrupted");
     }
 }
-
-// A folder of its own, which goes with everything in it.
-class work_folder {
-public:
-    explicit work_folder(const std::string& parent)
-    {
-        std::string name = parent + "/file_streaming_bench.XXXXXX";
-        if (::mkdtemp(name.data()) == nullptr) {
-            throw file_error(parent, errno);
-        }
-        path_ = name;
-    }
-    ~work_folder()
-    {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    work_folder(const work_folder&) = delete;
-    work_folder& operator=(const work_folder&) = delete;
-
-    fs::path operator/(const char* name) const { return path_ / name; }
-
-private:
-    fs::path path_;
-};
 
 // Random bytes, so that no file system makes less of them.
 void make_file(const fs::path& path, std::uint64_t size)
@@ -200,7 +176,7 @@ void compete(
 
 void measure(const bench_options& options)
 {
-    const work_folder folder(options.folder);
+    const common::temporary_folder folder(options.folder);
     const auto file = folder / "file";
     const auto copy = folder / "copy";
     make_file(file, options.size);

@@ -40,7 +40,7 @@ awaitable<void> copy(
     block_stream blocks(from, *in, limits);
 
     const auto transfer = [&](common::task_group& group) -> awaitable<void> {
-        group.spawn(blocks.read_ahead(group, holes::read, work));
+        group.spawn(blocks.read_ahead(group, holes::leave_out, work));
         co_await write_all(group, blocks, *out, work);
     };
     co_await together(transfer);

@@ -17,8 +17,9 @@
 // belongs to a worker that has died, and XAUTOCLAIM gives it to another. A worker that is at work
 // on a long job renews its lease, by XCLAIM for itself.
 //
-// The time is that of Redis, so the clocks of the machines need not agree. Every script can be run
-// again when it is not known whether it was: then it finds that there is nothing to do.
+// The time is that of Redis, so the clocks of the machines need not agree. When it is not known
+// whether a script was run, it can be run again, and finds that there is nothing to do. Only the
+// one that takes a job cannot, for it would take another.
 
 #pragma once
 

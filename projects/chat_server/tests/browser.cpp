@@ -14,7 +14,6 @@
 #include <boost/system/system_error.hpp>
 
 #include <chrono>
-#include <cstdlib>
 #include <exception>
 #include <stdexcept>
 #include <system_error>
@@ -88,22 +87,12 @@ support::program_options driver_options()
 
 }  // namespace
 
-temporary_folder::temporary_folder()
+browser_profile::~browser_profile()
 {
-    auto pattern = (fs::temp_directory_path() / "chat_server_test_XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) {
-        throw std::system_error(errno, std::system_category(), "mkdtemp");
-    }
-    path_ = pattern;
-}
-
-temporary_folder::~temporary_folder()
-{
-    // A browser that is just ending may still write.
     std::error_code error;
     for (int attempt = 0; attempt < 50; ++attempt) {
-        fs::remove_all(path_, error);
-        if (!fs::exists(path_, error)) {
+        fs::remove_all(path(), error);
+        if (!fs::exists(path(), error)) {
             return;
         }
         std::this_thread::sleep_for(100ms);

@@ -3,29 +3,25 @@
 
 #pragma once
 
+#include "common/temporary_folder.hpp"
+
 #include "tests/support/program.hpp"
 
 #include <boost/json/value.hpp>
 
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
 
 namespace tests {
 
-// A folder of its own, which is gone with its contents when this is destroyed.
-class temporary_folder {
+// Where a browser keeps what is its own. One that is just ending may still write, so this waits.
+class browser_profile : public common::temporary_folder {
 public:
-    temporary_folder();
-    ~temporary_folder();
-    temporary_folder(const temporary_folder&) = delete;
-    temporary_folder& operator=(const temporary_folder&) = delete;
-
-    const std::filesystem::path& path() const { return path_; }
-
-private:
-    std::filesystem::path path_;
+    browser_profile() = default;
+    ~browser_profile();
+    browser_profile(const browser_profile&) = delete;
+    browser_profile& operator=(const browser_profile&) = delete;
 };
 
 // chromedriver, on a port that the system picks. When it is destroyed, so are the browsers that it
@@ -78,7 +74,7 @@ private:
         const std::string& method, const std::string& path, const boost::json::value& body);
     std::string find(const std::string& selector);
 
-    temporary_folder profile_;
+    browser_profile profile_;
     unsigned short driver_port_;
     std::string session_;  // "/session/ID"
 };

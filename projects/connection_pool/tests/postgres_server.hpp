@@ -3,7 +3,7 @@
 
 #pragma once
 
-#include "connection_pool/temporary_folder.hpp"
+#include "common/temporary_folder.hpp"
 #include "tests/support/program.hpp"
 
 #include <fmt/format.h>
@@ -123,7 +123,7 @@ private:
         return options;
     }
 
-    temporary_folder folder_;
+    common::temporary_folder folder_;
     const std::vector<std::string> settings_;
     std::optional<support::background_program> server_;
 };

@@ -506,7 +506,7 @@ TEST_CASE(
         CHECK(wrong);
 
         // It takes connections, that is the system does, and says nothing.
-        const temporary_folder folder;
+        const common::temporary_folder folder;
         const auto executor = co_await asio::this_coro::executor;
         asio::local::stream_protocol::acceptor mute(
             executor,

@@ -1,7 +1,7 @@
 // The program, as a user starts it.
 
 #include "tests/support/program.hpp"
-#include "connection_pool/temporary_folder.hpp"
+#include "common/temporary_folder.hpp"
 #include "connection_pool/tests/postgres_server.hpp"
 #include "tests/support/document.hpp"
 
@@ -80,7 +80,7 @@ TEST_CASE("connection_pool: one connection or more than there are tasks, it make
 
 TEST_CASE("connection_pool: --sqlite keeps the books in a file, which can be used again")
 {
-    const temporary_folder folder;
+    const common::temporary_folder folder;
     const std::string file = folder.path() / "kept.sqlite";
     for (int i = 0; i < 2; ++i) {
         const auto once = run({"--sqlite", file, "--transfers", "50"});

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "common/task_group.hpp"
-#include "connection_pool/temporary_folder.hpp"
+#include "common/temporary_folder.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -125,7 +125,7 @@ private:
         link->close();
     }
 
-    temporary_folder folder_;
+    common::temporary_folder folder_;
     const std::string server_;
     int answers_to_lose_ = 0;
     std::size_t lifetime_ = 0;

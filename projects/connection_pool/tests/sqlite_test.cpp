@@ -4,9 +4,9 @@
 #include "common/clock.hpp"
 #include "common/run.hpp"
 #include "common/task_group.hpp"
+#include "common/temporary_folder.hpp"
 #include "common/timeout.hpp"
 #include "connection_pool/bank.hpp"
-#include "connection_pool/temporary_folder.hpp"
 #include "connection_pool/transaction.hpp"
 #include "tests/common/started.hpp"
 
@@ -36,7 +36,7 @@ namespace {
 
 // A database in a folder of its own, and threads for it.
 struct house {
-    temporary_folder folder;
+    common::temporary_folder folder;
     asio::thread_pool threads{4};
 
     std::string file() const { return folder.path() / "test.sqlite"; }

@@ -19,7 +19,7 @@ TEST_CASE("checksums are those of sha256sum, to the byte")
         INFO(engine);
         const test_folder folder;
         std::vector<std::string> files;
-        for (const std::size_t size : {0, 1, 4095, 4096, 4097, 1'000'000, 30'000'000}) {
+        for (const std::size_t size : {0U, 1U, 4095U, 4096U, 4097U, 1'000'000U, 30'000'000U}) {
             files.push_back(folder / std::to_string(size));
             write_file(files.back(), some_bytes(size));
         }

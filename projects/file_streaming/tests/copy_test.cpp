@@ -26,7 +26,7 @@ mode_t mode_of(const std::string& path)
 TEST_CASE("a copy has the bytes of its source, whatever its size")
 {
     for (const auto& engine : engines()) {
-        for (const std::size_t size : {0, 1, 4095, 4096, 4097, 1'000'000}) {
+        for (const std::size_t size : {0U, 1U, 4095U, 4096U, 4097U, 1'000'000U}) {
             INFO(engine << ", " << size << " bytes");
             const test_folder folder;
             const auto bytes = some_bytes(size);

@@ -2,6 +2,8 @@
 
 #pragma once
 
+#include "common/temporary_folder.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -13,44 +15,26 @@
 #include <string_view>
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-// Goes with everything in it.
-class test_folder {
+// Goes with everything in it. Paths are strings here, for command lines and messages.
+class test_folder : public common::temporary_folder {
 public:
-    explicit test_folder(const std::string& parent = std::filesystem::temp_directory_path())
-    {
-        std::string name = parent + "/file_streaming_test.XXXXXX";
-        if (::mkdtemp(name.data()) == nullptr) {
-            throw std::runtime_error("cannot make a folder in " + parent);
-        }
-        path_ = name;
-    }
-    ~test_folder()
-    {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-    test_folder(const test_folder&) = delete;
-    test_folder& operator=(const test_folder&) = delete;
+    using temporary_folder::temporary_folder;
 
-    std::string operator/(std::string_view name) const { return path_ + "/" + std::string(name); }
-    const std::string& path() const { return path_; }
+    std::string path() const { return temporary_folder::path().string(); }
+    std::string operator/(std::string_view name) const { return path() + "/" + std::string(name); }
 
     // The names of what is in it, those that begin with a dot included.
     std::set<std::string> names() const
     {
         std::set<std::string> found;
-        for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+        for (const auto& entry : std::filesystem::directory_iterator(path())) {
             found.insert(entry.path().filename().string());
         }
         return found;
     }
-
-private:
-    std::string path_;
 };
 
 // Bytes without a pattern that a block size would divide.

@@ -4,13 +4,13 @@
 
 #include "task_queue/job.hpp"
 
+#include "common/temporary_folder.hpp"
+
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <sstream>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,36 +19,19 @@
 
 namespace task_queue::tests {
 
-// A directory of its own for each test, removed when that ends. In memory, where the system has
-// such a place: an fsync costs nothing there, and no test takes the power away.
-class temporary_directory {
+// In memory, where the system has such a place: an fsync costs nothing there, and no test takes the
+// power away.
+class temporary_directory : public common::temporary_folder {
 public:
-    temporary_directory()
+    temporary_directory() : temporary_folder(place()) {}
+
+private:
+    static std::filesystem::path place()
     {
         const std::filesystem::path memory = "/dev/shm";
         const bool can_use = ::access(memory.c_str(), W_OK) == 0;
-        const auto where = can_use ? memory : std::filesystem::temp_directory_path();
-        std::string name = where / "task_queue_test.XXXXXX";
-        if (::mkdtemp(name.data()) == nullptr) {
-            throw std::runtime_error("cannot make a temporary directory");
-        }
-        path_ = name;
+        return can_use ? memory : std::filesystem::temp_directory_path();
     }
-
-    ~temporary_directory()
-    {
-        std::error_code ignored;
-        std::filesystem::remove_all(path_, ignored);
-    }
-
-    temporary_directory(const temporary_directory&) = delete;
-    temporary_directory& operator=(const temporary_directory&) = delete;
-
-    std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-    const std::filesystem::path& path() const { return path_; }
-
-private:
-    std::filesystem::path path_;
 };
 
 inline job builtin_job(std::string id, std::vector<std::string> words)

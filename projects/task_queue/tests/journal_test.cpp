@@ -153,7 +153,7 @@ TEST_CASE("zeros at the end, as a file system can leave them, are dropped")
         journal kept(directory / "j");
         kept.append({"one"});
     }
-    for (const std::size_t zeros : {1, 7, 8, 9, 4096}) {
+    for (const std::size_t zeros : {1U, 7U, 8U, 9U, 4096U}) {
         write_file(directory / "z", read_file(directory / "j") + std::string(zeros, '\0'));
         CHECK(records_in(directory / "z") == records{"one"});
     }

@@ -200,7 +200,7 @@ TEST_CASE("crawl: every page that can be reached is asked for once, whatever its
 
 TEST_CASE("crawl: so many requests at a time, and no more")
 {
-    const std::size_t concurrency = GENERATE(1, 3, 10);
+    const std::size_t concurrency = GENERATE(1U, 3U, 10U);
     table answers;
     strings links;
     for (int i = 0; i < 30; ++i) {

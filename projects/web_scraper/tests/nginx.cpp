@@ -142,11 +142,10 @@ std::vector<logged_request> nginx::stop()
     for (logged_request each;
          log >> each.ended >> took >> each.connection >> each.status >> each.target;) {
         each.began = each.ended - took;
-        requests.push_back(each);
+        const auto later = [](double began, const auto& other) { return began < other.began; };
+        requests.insert(
+            std::upper_bound(requests.begin(), requests.end(), each.began, later), each);
     }
-    std::stable_sort(requests.begin(), requests.end(), [](const auto& one, const auto& other) {
-        return one.began < other.began;
-    });
     return requests;
 }
 

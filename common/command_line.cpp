@@ -90,22 +90,27 @@ int run_command(int argc, char** argv, const std::vector<subcommand>& commands)
     const auto program = path.substr(path.rfind('/') + 1);
     const arguments words(argv + std::min(argc, 1), argv + argc);
 
-    if (words.size() == 1 && (words[0] == "--help" || words[0] == "-h" || words[0] == "help")) {
-        fmt::print("{}", usage_text(program, commands));
-        return 0;
-    }
     try {
+        if (words.size() == 1 && (words[0] == "--help" || words[0] == "-h" || words[0] == "help")) {
+            fmt::print("{}", usage_text(program, commands));
+            return 0;
+        }
         run_named(words, commands);
         return 0;
     } catch (const usage_error& refusal) {
-        fmt::print(stderr, "{}: {}; see {} --help\n", program, refusal.what(), program);
+        complain(program, fmt::format("{}; see {} --help", refusal.what(), program));
         return 2;
     } catch (const boost::system::system_error& failure) {
-        fmt::print(stderr, "{}: {}\n", program, failure.code().message());
+        complain(program, failure.code().message());
     } catch (const std::exception& failure) {
-        fmt::print(stderr, "{}: {}\n", program, failure.what());
+        complain(program, failure.what());
     }
     return 1;
+}
+
+void complain(std::string_view program, std::string_view message)
+{
+    std::fputs(fmt::format("{}: {}\n", program, message).c_str(), stderr);
 }
 
 unsigned short parse_port(std::string_view text)

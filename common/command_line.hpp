@@ -40,6 +40,10 @@ public:
 // Gives the exit status for main to return.
 int run_command(int argc, char** argv, const std::vector<subcommand>& commands);
 
+// Writes `program: message` on stderr, in a line. If that fails there is nobody left to be told, so
+// it throws nothing, and changes nothing about how the program ends.
+void complain(std::string_view program, std::string_view message);
+
 // 0 to 65535, in decimal. Throws usage_error for anything else.
 unsigned short parse_port(std::string_view text);
 

@@ -72,7 +72,7 @@ std::string_view name_of(failure kind)
 
 // Nobody can interrupt the system while it looks up a name, and Asio does not try. So the lookup is
 // an object of its own, and who is cancelled while waiting for it leaves it behind. It ends by
-// itself.
+// itself, and only the end of the program waits for that.
 struct lookup {
     explicit lookup(asio::any_io_executor executor) : resolver(std::move(executor)) {}
 
@@ -204,7 +204,9 @@ awaitable<response> connection::exchange(const request& what)
             fail(kind_of(error, begun), error);
         }
         if (!is_interim(parser)) {
-            is_clean_ = parser.keep_alive() && buffer.size() == 0;
+            // After these, what follows is another protocol.
+            const bool is_http = parser.get().result_int() != 101 && what.method != "CONNECT";
+            is_clean_ = is_http && parser.keep_alive() && buffer.size() == 0;
             co_return response_of(parser);
         }
     }

@@ -9,11 +9,10 @@
 #include "api_client/demo.hpp"
 
 #include "common/clock.hpp"
+#include "common/command_line.hpp"
 #include "common/run.hpp"
 
 #include <CLI/CLI.hpp>
-
-#include <fmt/format.h>
 
 #include <cstdio>
 #include <exception>
@@ -58,13 +57,13 @@ int run(const std::function<void()>& command)
         command();
         return 0;
     } catch (const http::bad_url& error) {
-        fmt::print(stderr, "api_client: {}\n", error.what());
+        common::complain("api_client", error.what());
         return 2;
     } catch (const std::invalid_argument& error) {
-        fmt::print(stderr, "api_client: {}\n", error.what());
+        common::complain("api_client", error.what());
         return 2;
     } catch (const std::exception& error) {
-        fmt::print(stderr, "api_client: {}\n", error.what());
+        common::complain("api_client", error.what());
         return 1;
     }
 }

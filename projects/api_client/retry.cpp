@@ -28,9 +28,8 @@ bool may_retry(const http::request& what, int status)
     constexpr int unavailable = 503;
     constexpr int gateway_timeout = 504;
     switch (status) {
-        case too_many_requests:
-            return true;
         case request_timeout:
+        case too_many_requests:
         case internal_error:
         case bad_gateway:
         case unavailable:

@@ -1,9 +1,9 @@
 // Which failures are worth another try, and how long to wait for it. Nothing here awaits anything.
 //
 // To try again is safe when the server has not begun with the request, or when doing it twice is as
-// good as once. The first is known if there was no connection, and if the server says so: 429, Too
-// Many Requests. The second is a matter of the request. All the other failures leave it open
-// whether the request was done: a POST that was cut off may have placed the order.
+// good as once. The first is known only if there was no connection. The second is a matter of the
+// request. All other failures leave it open whether the request was done: a POST that was cut off
+// may have placed the order, and a 429 may come from something between here and a server that has.
 //
 // To try again is of use when the next try may go better. An answer that is not HTTP, or too large,
 // or says 404, will be so again.

@@ -187,6 +187,7 @@ std::string to_string(const response& made)
 
 const refusal too_fast("too_fast", "that was too fast, and is not passed on");
 const goodbye only_text{beast::websocket::close_code::unknown_data, "only text is taken"};
+const goodbye no_name{beast::websocket::close_code::policy_error, "you have not said who you are"};
 
 // Gives what the client says to the hall, until the connection ends. What comes too fast is
 // refused, and then nothing more is read before there is a token again: a client that sends without
@@ -223,6 +224,15 @@ awaitable<void> read(
 {
     co_await listen(client, host, guest, out, tokens);
     out.finish(goodbye());
+}
+
+// A seat is for somebody who takes part.
+awaitable<void> expect_a_name(const hall::guest& guest, outbox& out, common::duration patience)
+{
+    co_await common::sleep_for(patience);
+    if (!guest.has_name()) {
+        out.finish(no_name);
+    }
 }
 
 // Sends what is in the outbox, and at its end the close frame. Completes when the client has
@@ -309,6 +319,7 @@ awaitable<void> chat_with(websocket& client, house& host)
     const auto talk = [&](common::task_group& tasks) -> awaitable<void> {
         tasks.spawn(read(client, host, guest, out, tokens));
         tasks.spawn(guard(client, out));
+        tasks.spawn(expect_a_name(guest, out, host.allowed.patience));
         co_await write(client, out);
         tasks.cancel();
     };

@@ -47,6 +47,8 @@ public:
         guest(const guest&) = delete;
         guest& operator=(const guest&) = delete;
 
+        bool has_name() const { return !nick_.empty(); }
+
     private:
         friend class hall;
 

@@ -27,9 +27,10 @@ struct limits {
     // whoever joins gets that in one go.
     std::size_t outgoing = 256;
 
-    common::duration patience = std::chrono::seconds(10);  // until a client has taken a message
-    common::duration idle = std::chrono::seconds(60);      // until a silent client counts as gone
-    common::duration grace = std::chrono::seconds(3);      // for goodbyes, when the server stops
+    // Until a client has sent a request, has said who it is, or has taken a message.
+    common::duration patience = std::chrono::seconds(10);
+    common::duration idle = std::chrono::seconds(60);  // until a silent client counts as gone
+    common::duration grace = std::chrono::seconds(3);  // for goodbyes, when the server stops
 };
 
 }  // namespace chat

@@ -6,8 +6,10 @@
 // Read     projects/chat_server/README.md, and docs/progression.md, Part V
 
 #include "chat_server/load.hpp"
+#include "chat_server/origin.hpp"
 #include "chat_server/server.hpp"
 
+#include "common/command_line.hpp"
 #include "common/run.hpp"
 
 #include <boost/system/system_error.hpp>
@@ -58,8 +60,11 @@ void add_options(CLI::App& app, settings& given)
     auto& allowed = given.allowed;
     app.add_option("--port", given.port, "where to listen; 0 for a free one")
         ->capture_default_str();
-    app.add_option(
-        "--origin", given.origins, "a site whose pages may chat, too: https://a.example");
+    app.add_option("--origin", given.origins, "a site whose pages may chat, too: https://a.example")
+        ->check([](const std::string& text) {
+            return chat::is_origin(text) ? ""
+                                         : "'" + text + "' is no origin like https://a.example";
+        });
     app.add_option("--clients", allowed.clients, "in the chat at once")
         ->check(at_least_one)
         ->capture_default_str();
@@ -77,7 +82,9 @@ void add_options(CLI::App& app, settings& given)
     app.add_option("--outgoing", allowed.outgoing, "messages that may wait for a client")
         ->check(at_least_one)
         ->capture_default_str();
-    add_seconds(app, "--patience", allowed.patience, "with a client that does not take a message");
+    add_seconds(
+        app, "--patience", allowed.patience,
+        "with a client that does not take a message, or says no name");
     add_seconds(app, "--idle", allowed.idle, "until a silent client counts as gone");
     add_seconds(app, "--grace", allowed.grace, "for goodbyes, when the server stops");
 }
@@ -135,9 +142,9 @@ int main(int argc, char** argv)
         common::run(chat::serve_port(given.port, given.allowed, given.origins), real);
         return 0;
     } catch (const boost::system::system_error& failure) {
-        fmt::print(stderr, "chat_server: {}\n", failure.code().message());
+        common::complain("chat_server", failure.code().message());
     } catch (const std::exception& failure) {
-        fmt::print(stderr, "chat_server: {}\n", failure.what());
+        common::complain("chat_server", failure.what());
     }
     return 1;
 }

@@ -34,6 +34,14 @@ std::string without_port(const std::string& host)
 
 }  // namespace
 
+bool is_origin(std::string_view text)
+{
+    const auto lower = folded(text);
+    const auto host = without_scheme(lower);
+    return (lower.starts_with("http://") || lower.starts_with("https://")) && !host.empty() &&
+           host.find_first_of("/?#@ \t") == std::string::npos;
+}
+
 bool is_own_host(std::string_view host, const std::vector<std::string>& origins)
 {
     static const std::array<std::string, 3> loopback = {"localhost", "127.0.0.1", "[::1]"};

@@ -21,6 +21,9 @@
 
 namespace chat {
 
+// Whether it is one as browsers write it: http or https, a host, perhaps a port, and nothing more.
+bool is_origin(std::string_view text);
+
 // Whether a request's Host, with or without a port, is this server: a loopback name, or the host of
 // one of the origins.
 bool is_own_host(std::string_view host, const std::vector<std::string>& origins);

@@ -6,6 +6,7 @@
 // Read     projects/connection_pool/README.md, and docs/progression.md, Part V
 
 #include "common/clock.hpp"
+#include "common/command_line.hpp"
 #include "common/log.hpp"
 #include "common/run.hpp"
 #include "common/serving.hpp"
@@ -20,16 +21,18 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/thread_pool.hpp>
 
-#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <iterator>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace asio = boost::asio;
 using boost::asio::awaitable;
@@ -67,6 +70,16 @@ awaitable<void> cancel_at_signal(common::stop_signal& stop, common::task_group& 
     work.cancel();
 }
 
+// How many transfers somebody was told of, and the database knows nothing of.
+std::size_t missing_from(const std::vector<std::int64_t>& noted, std::vector<std::int64_t> booked)
+{
+    std::sort(booked.begin(), booked.end());
+    std::vector<std::int64_t> lost;
+    std::set_difference(
+        booked.begin(), booked.end(), noted.begin(), noted.end(), std::back_inserter(lost));
+    return lost.size();
+}
+
 // Gives whether the books are right.
 awaitable<bool> examine_books(
     bank::connections& pool, const std::vector<bank::transfer>& orders, const settings& given,
@@ -79,8 +92,8 @@ awaitable<bool> examine_books(
     common::log("auditor", "{} accounts have {} together", given.accounts, books.total);
     if (!books.fault.empty()) {
         common::log("auditor", "{}", books.fault);
-    } else if (books.noted.size() < count.booked.size()) {
-        common::log("auditor", "but {} were said to be", count.booked.size());
+    } else if (const auto lost = missing_from(books.noted, count.booked); lost > 0) {
+        common::log("auditor", "but {} that were said to be are not", lost);
     } else {
         common::log("auditor", "each account has what the transfers make it");
         co_return true;
@@ -163,7 +176,11 @@ int main(int argc, char** argv)
 {
     settings given;
     CLI::App app("Books transfers between accounts by many tasks through few connections.");
-    app.add_option("--sqlite", given.sqlite, "keep the books in this file, not a temporary one");
+    app.add_option("--sqlite", given.sqlite, "keep the books in this file, not a temporary one")
+        ->check([](const std::string& file) {
+            // There each connection would have books of its own.
+            return file == ":memory:" ? "the connections have no memory in common" : "";
+        });
     app.add_option("--postgres", given.postgres, "keep them in PostgreSQL: 'host=... dbname=...'")
         ->excludes("--sqlite");
     app.add_option("--connections", given.connections, "how many at the most")
@@ -188,14 +205,14 @@ int main(int argc, char** argv)
     } catch (const CLI::CallForHelp& help) {
         return app.exit(help);
     } catch (const CLI::ParseError& error) {
-        fmt::print(stderr, "connection_pool: {}\n", error.what());
+        common::complain("connection_pool", error.what());
         return 2;
     }
     try {
         // Threads and servers keep real time.
         return common::run(open_bank(given), common::clock_mode::steady) ? 0 : 1;
     } catch (const std::exception& error) {
-        fmt::print(stderr, "connection_pool: {}\n", first_reason(error));
+        common::complain("connection_pool", first_reason(error));
         return 1;
     }
 }

@@ -305,8 +305,10 @@ private:
         }
     }
 
-    // Completes when PQcancel() has ended. Cancelled, it leaves the thread to itself. The event
-    // goes back to the loop with the news, so that it never is the thread that destroys it.
+    // Completes when PQcancel() has ended. Cancelled, it leaves the thread to itself: where the
+    // network swallows everything, that call takes as long as the system tries, and libpq has no
+    // limit for it. The event goes back to the loop with the news, so that it never is the thread
+    // that destroys it.
     asio::awaitable<void> ask_server_to_cancel()
     {
         auto ended = std::make_shared<common::event>();

@@ -6,6 +6,7 @@
 #include "file_streaming/file_error.hpp"
 #include "file_streaming/progress.hpp"
 
+#include "common/command_line.hpp"
 #include "common/temporary_folder.hpp"
 
 #include <boost/asio/io_context.hpp>
@@ -215,7 +216,7 @@ int run_bench(const bench_options& options)
         measure(options);
         return 0;
     } catch (const std::exception& failure) {
-        fmt::print(stderr, "file_streaming: {}\n", failure.what());
+        common::complain("file_streaming", failure.what());
         return 1;
     }
 }

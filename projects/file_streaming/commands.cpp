@@ -1,5 +1,6 @@
 #include "file_streaming/commands.hpp"
 
+#include "common/command_line.hpp"
 #include "common/run.hpp"
 #include "common/serving.hpp"
 #include "common/task_group.hpp"
@@ -33,7 +34,7 @@ namespace {
 
 void complain(std::string_view message)
 {
-    fmt::print(stderr, "file_streaming: {}\n", message);
+    common::complain("file_streaming", message);
 }
 
 class interrupted : public std::runtime_error {
@@ -94,8 +95,8 @@ awaitable<void> copy_one(std::string from_path, std::string to_path, bool exactl
     const auto start = common::now();
     co_await in_public(copy(*engine, from, to, how.blocks, exactly, work), work, how);
     if (!how.quiet) {
-        fmt::print(
-            stderr, "{}\n", summary(work, common::seconds_since(start), *engine, how.blocks));
+        const auto text = summary(work, common::seconds_since(start), *engine, how.blocks);
+        std::fputs((text + "\n").c_str(), stderr);  // the copy is there, also when this is not
     }
 }
 

@@ -14,8 +14,8 @@
 namespace file_streaming {
 
 // Completes when the copy has its name and is on the disk. Throws file_error, and then the target
-// is as it was before, or absent; so it is when it is cancelled. `exactly` as in
-// unfinished_file::finish().
+// is as it was before, or absent, unless the error says otherwise; so it is when it is cancelled.
+// `exactly` as in unfinished_file::finish().
 boost::asio::awaitable<void> copy(
     engine& with, const source& from, const target& to, block_limits limits, bool exactly,
     progress& work);

@@ -64,6 +64,13 @@ std::size_t terminal_width(std::FILE* terminal)
     return known ? size.ws_col : 80;
 }
 
+// Whether it can be shown makes no difference to the work.
+void show(std::FILE* out, const std::string& text)
+{
+    std::fputs(text.c_str(), out);
+    std::fflush(out);
+}
+
 // Draws over what it drew before, and leaves an empty line.
 class drawn_line {
 public:
@@ -87,8 +94,7 @@ public:
 private:
     void draw(std::string_view text)
     {
-        fmt::print(terminal_, "\r{}\033[K", text);  // to the left, the text, and erase the rest
-        std::fflush(terminal_);
+        show(terminal_, fmt::format("\r{}\033[K", text));  // to the left, the text, erase the rest
         drawn_ = true;
     }
 
@@ -163,8 +169,7 @@ awaitable<void> show_progress(
         if (style == progress_style::bar) {
             line.draw_bar(work, meter.rate());
         } else {
-            fmt::print(out, "{}\n", progress_line(work, meter.rate()));
-            std::fflush(out);
+            show(out, progress_line(work, meter.rate()) + "\n");
         }
     }
 }

@@ -181,7 +181,10 @@ void unfinished_file::publish()
         ::renameat(folder_.number(), name_.text.c_str(), folder_.number(), final_name.c_str()) ==
         0);
     name_.text.clear();
-    check(::fsync(folder_.number()) == 0 || errno == EINVAL);  // not every file system has that
+    // Not every file system has that.
+    if (::fsync(folder_.number()) != 0 && errno != EINVAL) {
+        throw file_error(where_.path.string(), "is complete, but may not survive a power failure");
+    }
 }
 
 }  // namespace file_streaming

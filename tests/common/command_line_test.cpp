@@ -9,10 +9,14 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <chrono>
+#include <cstdio>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 using boost::asio::awaitable;
 
@@ -89,6 +93,22 @@ TEST_CASE("a command that fails is status 1")
 {
     CHECK(run({"fail", "system"}) == 1);
     CHECK(run({"fail", "otherwise"}) == 1);
+}
+
+TEST_CASE("a complaint that nobody can hear changes no status")
+{
+    std::fflush(stderr);
+    const int kept = ::dup(STDERR_FILENO);
+    const int full = ::open("/dev/full", O_WRONLY);
+    ::dup2(full, STDERR_FILENO);
+    const int refused = run({"notes"});
+    const int failed = run({"fail", "otherwise"});
+    ::dup2(kept, STDERR_FILENO);
+    ::close(kept);
+    ::close(full);
+    std::clearerr(stderr);
+    CHECK(refused == 2);
+    CHECK(failed == 1);
 }
 
 TEST_CASE("help is status 0, and runs nothing")

@@ -140,6 +140,21 @@ TEST_CASE("a connection that the server has closed meanwhile is not used, not ev
     });
 }
 
+TEST_CASE("a connection on which another protocol has begun is not used again")
+{
+    const auto switched =
+        raw("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\r\n", ending::keep);
+    with_script(api::in_order({switched, hello}), [](scripted_server& server) -> awaitable<void> {
+        http::pool pool;
+        const auto first = co_await pool.exchange(get(server.at("/")));
+        CHECK(first.status == 101);
+        CHECK(pool.kept() == 0);
+        const auto second = co_await pool.exchange(get(server.at("/")));
+        CHECK(second.body == "hello");
+        CHECK_FALSE(second.on_kept_connection);
+    });
+}
+
 TEST_CASE("closed in the moment of the request, it is replaced for a request that may be repeated")
 {
     for (const auto then : {ending::close, ending::reset}) {

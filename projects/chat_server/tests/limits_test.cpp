@@ -337,6 +337,18 @@ TEST_CASE("a client that is silent, but answers the pings, stays")
     CHECK_NOTHROW(later.get());
 }
 
+TEST_CASE("who does not say who they are lose their seat")
+{
+    server chat({"--patience", "2", "--clients", "3"});
+    auto ada = peer::in_room(chat.port(), "Ada", "tea");
+    auto bob = peer::in_room(chat.port(), "Bob", "tea");
+    peer nobody(chat.port());
+    CHECK(nobody.close_code() == 1008);
+    check_serves(ada, bob);  // they have been there for longer
+    auto carol = peer::in_room(chat.port(), "Carol", "tea");
+    check_serves(ada, carol);
+}
+
 TEST_CASE("a client that does not wait for the answer to its upgrade is refused")
 {
     server chat;

@@ -26,6 +26,20 @@ TEST_CASE("the server's own pages may chat, and those of trusted origins, and no
     }
 }
 
+TEST_CASE("an origin is a scheme, a host and perhaps a port, and nothing more")
+{
+    for (const auto* const good : {"https://chat.example", "HTTP://[::1]:8080", "http://a:80"}) {
+        INFO(good);
+        CHECK(chat::is_origin(good));
+    }
+    for (const auto* const bad :
+         {"", "chat.example", "https://", "https://chat.example/", "ftp://chat.example",
+          "https://a@chat.example", "https://chat.example?", "https://chat.example #", "null"}) {
+        INFO(bad);
+        CHECK_FALSE(chat::is_origin(bad));
+    }
+}
+
 TEST_CASE("a host is the server's own if it is a loopback name, or that of a trusted origin")
 {
     const std::vector<std::string> trusted = {"https://chat.example:444", "http://[2001:db8::1]"};

@@ -21,7 +21,7 @@ TEST_CASE("told to stop, the server says goodbye to all, and ends with status 0"
 {
     const int signal = GENERATE(SIGINT, SIGTERM);
     // Whoever answers the goodbye is not waited for: a grace of an hour changes nothing.
-    server chat({"--grace", "3600"});
+    server chat({"--grace", "3600", "--patience", "3600"});
     auto ada = peer::in_room(chat.port(), "Ada", "tea");
     peer nameless(chat.port());
     support::client page(chat.port());  // has asked for nothing yet
@@ -84,6 +84,7 @@ TEST_CASE("a command line that makes no sense is an error with status 2")
          {arguments{"--port", "70000"}, arguments{"--port", "tea"}, arguments{"--tea"},
           arguments{"tea"}, arguments{"--clients", "0"}, arguments{"--rate", "0"},
           arguments{"--patience", "-1"}, arguments{"--outgoing", "50"},
+          arguments{"--origin", "chat.example"}, arguments{"--origin", "https://chat.example/"},
           arguments{"load", "--speakers", "2000"}}) {
         INFO(wrong.front());
         const auto run = support::run_program(PROGRAM, {.arguments = wrong});

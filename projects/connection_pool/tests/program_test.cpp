@@ -121,13 +121,10 @@ TEST_CASE("connection_pool: what it cannot open it says in a line, with exit sta
 TEST_CASE("connection_pool: a command line that makes no sense is refused, with exit status 2")
 {
     const std::vector<std::vector<std::string>> wrong = {
-        {"--no-such-option"},
-        {"surplus"},
-        {"--connections", "0"},
-        {"--connections", "many"},
-        {"--accounts", "1"},
-        {"--transfers", "-1"},
-        {"--sqlite", "file", "--postgres", "host=x"}};
+        {"--no-such-option"},     {"surplus"},
+        {"--connections", "0"},   {"--connections", "many"},
+        {"--accounts", "1"},      {"--transfers", "-1"},
+        {"--sqlite", ":memory:"}, {"--sqlite", "file", "--postgres", "host=x"}};
     for (const auto& arguments : wrong) {
         const auto refused = run(arguments);
         INFO(arguments[0]);

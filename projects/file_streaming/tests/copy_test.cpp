@@ -56,6 +56,20 @@ TEST_CASE("a copy of many large blocks has the bytes of its source")
     }
 }
 
+TEST_CASE("what stderr does not take makes no difference to a copy, nor to a failure")
+{
+    const test_folder folder;
+    write_file(folder / "file", some_bytes(100'000));
+    const auto run_unheard = [&](const std::string& source) {
+        const auto script = "exec \"$0\" copy \"$1\" \"$2\" 2>/dev/full";
+        return support::run_program(
+            "/bin/sh", {.arguments = {"-c", script, PROGRAM, folder / source, folder / "copy"}});
+    };
+    CHECK(run_unheard("file").status == 0);
+    CHECK(folder.names() == names{"copy", "file"});
+    CHECK(run_unheard("no-such-file").status == 1);
+}
+
 TEST_CASE("a sparse file stays sparse")
 {
     for (const auto& engine : engines()) {

@@ -1,6 +1,7 @@
 // A thousand clients, and every message to each of them. How fast that goes is not asked here: the
 // README has figures.
 
+#include "peer.hpp"
 #include "server.hpp"
 
 #include "tests/support/program.hpp"
@@ -23,13 +24,18 @@ constexpr int slower = 5;  // about
 constexpr int slower = 1;
 #endif
 
-support::program_run put_load(const server& chat, std::vector<std::string> arguments)
+support::program_options load_options(const server& chat, std::vector<std::string> arguments)
 {
     arguments.insert(arguments.begin(), {"load", "--port", std::to_string(chat.port())});
     support::program_options options;
     options.arguments = std::move(arguments);
     options.deadline = std::chrono::seconds(110);
-    return support::run_program(PROGRAM, options);
+    return options;
+}
+
+support::program_run put_load(const server& chat, std::vector<std::string> arguments)
+{
+    return support::run_program(PROGRAM, load_options(chat, std::move(arguments)));
 }
 
 void check_stops(server& chat)
@@ -78,4 +84,24 @@ TEST_CASE("a load that is not served is told from one that is")
     server chat({"--clients", "3"});
     const auto run = put_load(chat, {"--clients", "4", "--speakers", "1", "--deadline", "20"});
     CHECK(run.status == 1);
+}
+
+TEST_CASE("a load whose server stops in the middle says how much is missing")
+{
+    server chat;
+    auto ear = tests::peer::in_room(chat.port(), "Ear", "load-0");
+    support::background_program load(
+        PROGRAM,
+        load_options(
+            chat, {"--clients", "3", "--speakers", "2", "--messages", "9999", "--rate", "4"}));
+    ear.next("said");
+    chat.signal(SIGTERM);
+    const auto run = load.wait();
+    INFO(run.out << run.err);
+    CHECK(run.status == 1);
+    CHECK(run.err == "");
+    CHECK(
+        run.out.find(" of 59994 messages arrived, 0 out of order; 3 clients were cut off") !=
+        std::string::npos);
+    chat.wait();
 }

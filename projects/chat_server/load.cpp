@@ -113,6 +113,10 @@ private:
                 throw std::runtime_error("the server does not let everybody in");
             }
         }
+        // What was said before is no part of this.
+        for (auto old = event_.at("history").to_number<int>(); old > 0; --old) {
+            co_await next_event();
+        }
     }
 
     // Says what is due when it is due, however the server does.

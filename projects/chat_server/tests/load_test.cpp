@@ -79,6 +79,20 @@ TEST_CASE("a thousand clients in ten rooms who all speak get every message")
     check_stops(chat);
 }
 
+TEST_CASE("what was said before a load is no part of it")
+{
+    server chat({"--rate", "1000", "--burst", "100"});
+    for (int round = 0; round < 2; ++round) {
+        const auto run = put_load(
+            chat, {"--clients", "3", "--speakers", "2", "--messages", "30", "--rate", "1000"});
+        INFO(run.out << run.err);
+        CHECK(run.status == 0);
+        CHECK(
+            run.said().count(
+                "180 of 180 messages arrived, 0 out of order; 0 clients were cut off") == 1);
+    }
+}
+
 TEST_CASE("a load that is not served is told from one that is")
 {
     server chat({"--clients", "3"});

@@ -19,9 +19,6 @@ namespace {
 // A journal shorter than that is left as it is.
 constexpr std::size_t worth_compacting = 1 << 20;
 
-// About what a job takes in a journal that has just been rewritten.
-constexpr std::size_t size_of_a_job = 400;
-
 queue_status status_of(job_table& table, wall_time now)
 {
     table.wake_due(now);
@@ -142,12 +139,13 @@ void local_queue::commit(change_kind kind, const std::string& id, std::string te
 void local_queue::compact_if_worthwhile()
 {
     if (!journal_ || journal_->size() < worth_compacting ||
-        journal_->size() < 4 * size_of_a_job * table_.size()) {
+        journal_->size() < 2 * compacted_size_) {
         return;
     }
     const auto before = journal_->size();
     journal_->rewrite(records_of(table_.snapshot()));
-    common::log("journal", "rewritten: {} bytes, {} before", journal_->size(), before);
+    compacted_size_ = journal_->size();
+    common::log("journal", "rewritten: {} bytes, {} before", compacted_size_, before);
 }
 
 asio::awaitable<void> local_queue::submit(std::vector<job> jobs)

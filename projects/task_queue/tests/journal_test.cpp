@@ -21,6 +21,7 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 namespace asio = boost::asio;
 namespace fs = std::filesystem;
@@ -44,6 +45,14 @@ void write_file(const fs::path& path, const std::string& bytes)
 records records_in(const fs::path& path)
 {
     return journal(path).take_records();
+}
+
+// Another one after each rewrite.
+ino_t inode_of(const fs::path& path)
+{
+    struct stat status{};
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    return status.st_ino;
 }
 
 // Awaits what needs no event loop of its own.
@@ -362,6 +371,26 @@ TEST_CASE("a long journal is rewritten, and says the same")
     local_queue queue(path);
     CHECK(queue.jobs().done() == rounds * jobs_a_round);
     CHECK(queue.jobs().size() == 1);
+}
+
+TEST_CASE("a journal that is long because its jobs are is not rewritten again and again")
+{
+    temporary_directory directory;
+    const auto path = directory / "j";
+    local_queue queue(path);
+    std::vector<job> jobs;
+    for (int i = 0; i < 300; ++i) {
+        jobs.push_back(append_job(std::to_string(i)));
+        jobs.back().words[2] = std::string(5000, 'x');
+    }
+    now(queue.submit(std::move(jobs)));
+    int rewrites = 0;
+    for (int i = 0; i < 300; ++i) {
+        const auto before = inode_of(path);
+        now(queue.done(*now(queue.try_take())));
+        rewrites += inode_of(path) != before ? 1 : 0;
+    }
+    CHECK(rewrites == 1);
 }
 
 TEST_CASE("what another program leaves in the spool is known to status at once, and to the queue")

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <set>
+#include <system_error>
 #include <utility>
 
 namespace asio = boost::asio;
@@ -142,10 +143,16 @@ void local_queue::compact_if_worthwhile()
         journal_->size() < 2 * compacted_size_) {
         return;
     }
+    // Where it fails, the old one goes on to be used, and the next attempt waits as after a
+    // success.
     const auto before = journal_->size();
-    journal_->rewrite(records_of(table_.snapshot()));
+    try {
+        journal_->rewrite(records_of(table_.snapshot()));
+        common::log("journal", "rewritten: {} bytes, {} before", journal_->size(), before);
+    } catch (const std::system_error& failure) {
+        common::log("journal", "not rewritten: {}", failure.what());
+    }
     compacted_size_ = journal_->size();
-    common::log("journal", "rewritten: {} bytes, {} before", compacted_size_, before);
 }
 
 asio::awaitable<void> local_queue::submit(std::vector<job> jobs)

@@ -458,6 +458,27 @@ TEST_CASE("a journal that is long because its jobs are is not rewritten again an
     CHECK(rewrites == 1);
 }
 
+TEST_CASE("a queue whose journal cannot be rewritten goes on with the long one")
+{
+    temporary_directory directory;
+    const auto path = directory / "j";
+    {
+        local_queue queue(path);
+        std::vector<job> jobs(1, append_job("long"));
+        jobs[0].words[2] = std::string(1'100'000, 'x');
+        jobs.push_back(append_job("next"));
+        now(queue.submit(std::move(jobs)));
+        fs::create_directory(directory / "j.tmp");  // in its way
+        now(queue.done(*now(queue.try_take())));
+        now(queue.done(*now(queue.try_take())));
+        CHECK(queue.kept_in()->size() > 1'100'000);
+        fs::remove(directory / "j.tmp");
+    }
+    const local_queue queue(path);
+    CHECK(queue.jobs().done() == 2);
+    CHECK(queue.kept_in()->size() < 1000);
+}
+
 TEST_CASE("what another program leaves in the spool is known to status at once, and to the queue")
 {
     temporary_directory directory;

@@ -298,8 +298,13 @@ asio::awaitable<bool> redis_queue::is_empty()
     if (!client_.connected()) {
         co_return false;
     }
-    const auto now = co_await status();
-    co_return now.waiting[0] + now.waiting[1] + now.waiting[2] + now.delayed + now.running == 0;
+    try {
+        const auto reply = co_await run_once(scripts::status, {});
+        const auto now = status_in(reply);
+        co_return now.waiting[0] + now.waiting[1] + now.waiting[2] + now.delayed + now.running == 0;
+    } catch (const connection_lost&) {
+        co_return false;
+    }
 }
 
 asio::awaitable<void> redis_queue::done(const delivery& taken)

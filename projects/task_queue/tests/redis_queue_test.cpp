@@ -3,6 +3,7 @@
 #include "task_queue/redis_queue.hpp"
 #include "common/run.hpp"
 #include "common/task_group.hpp"
+#include "common/timeout.hpp"
 #include "task_queue/redis_scripts.hpp"
 #include "task_queue/tests/redis_server.hpp"
 
@@ -328,6 +329,28 @@ TEST_CASE("redis queue: a requeue or forget that comes again is answered as the 
         }
         const auto now = co_await numbers(queue);
         CHECK(now == "1/0/0 waiting, 0 delayed, 0 running, 0 dead, 0 done");
+    });
+}
+
+TEST_CASE("redis queue: whether it is empty is not waited for when Redis goes away")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
+        bool empty = co_await queue.is_empty();
+        CHECK_FALSE(empty);  // not connected yet
+        co_await queue.status();
+        empty = co_await queue.is_empty();
+        CHECK(empty);
+        server.kill();  // the loop has not seen it when it asks
+        bool waited = false;
+        try {
+            empty = co_await common::with_timeout(30s, queue.is_empty());
+        } catch (const common::timeout_error&) {
+            waited = true;
+        }
+        CHECK_FALSE(waited);
+        CHECK_FALSE(empty);
     });
 }
 

@@ -139,8 +139,7 @@ void local_queue::commit(change_kind kind, const std::string& id, std::string te
 
 void local_queue::compact_if_worthwhile()
 {
-    if (!journal_ || journal_->size() < worth_compacting ||
-        journal_->size() < 2 * compacted_size_) {
+    if (!journal_ || journal_->size() < std::max(worth_compacting, 2 * compacted_size_)) {
         return;
     }
     // Where it fails, the old one goes on to be used, and the next attempt waits as after a

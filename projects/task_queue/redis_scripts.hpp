@@ -21,8 +21,8 @@
 // The time is that of Redis, so the clocks of the machines need not agree. When it is not known
 // whether a script was run, it can be run again, and finds that there is nothing to do. Where the
 // job itself does not show that, since it is gone or has moved on, a mark does, for an hour: who is
-// more patient than that may submit a job twice. Only the script that takes a job cannot be run
-// again, for it would take another.
+// more patient than that may submit a job twice. A mark takes about 130 bytes in Redis. Only the
+// script that takes a job cannot be run again, for it would take another.
 
 #pragma once
 

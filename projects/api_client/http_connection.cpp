@@ -1,14 +1,12 @@
 #include "api_client/http_connection.hpp"
 
-#include "common/event.hpp"
+#include "common/look_up.hpp"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/ip/address.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/span.hpp>
 #include <boost/beast/http/error.hpp>
@@ -24,7 +22,6 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -70,45 +67,13 @@ std::string_view name_of(failure kind)
     throw exchange_error(kind, fmt::format("{}: {}", name_of(kind), error.message()));
 }
 
-// Nobody can interrupt the system while it looks up a name, and Asio does not try. So the lookup is
-// an object of its own, and who is cancelled while waiting for it leaves it behind. It ends by
-// itself, and only the end of the program waits for that.
-struct lookup {
-    explicit lookup(asio::any_io_executor executor) : resolver(std::move(executor)) {}
-
-    tcp::resolver resolver;
-    common::event done;
-    error_code error;
-    tcp::resolver::results_type found;
-};
-
-awaitable<tcp::resolver::results_type> look_up(const url& where)
-{
-    const auto pending = std::make_shared<lookup>(co_await asio::this_coro::executor);
-    pending->resolver.async_resolve(
-        where.host(), std::to_string(where.port()),
-        [pending](error_code error, tcp::resolver::results_type found) {
-            pending->error = error;
-            pending->found = std::move(found);
-            pending->done.set();
-        });
-    co_await pending->done.wait();
-    if (pending->error) {
-        fail(failure::no_connection, pending->error);
-    }
-    co_return pending->found;
-}
-
-// An address needs no lookup.
 awaitable<tcp::resolver::results_type> endpoints_of(const url& where)
 {
-    error_code is_a_name;
-    const auto address = asio::ip::make_address(where.host(), is_a_name);
-    if (is_a_name) {
-        co_return co_await look_up(where);
+    try {
+        co_return co_await common::look_up(where.host(), std::to_string(where.port()));
+    } catch (const boost::system::system_error& error) {
+        fail(failure::no_connection, error.code());
     }
-    co_return tcp::resolver::results_type::create(
-        tcp::endpoint(address, where.port()), where.host(), "");
 }
 
 outgoing message_of(const request& what)

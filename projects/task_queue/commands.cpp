@@ -15,8 +15,10 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <cstdio>
 #include <functional>
 #include <iostream>
+#include <stdexcept>
 #include <utility>
 
 namespace asio = boost::asio;
@@ -137,12 +139,25 @@ asio::awaitable<void> work_on(work_source& queue, const worker_options& options)
 
 }  // namespace
 
+void flush_stdout()
+{
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+        throw std::runtime_error("cannot write to stdout");
+    }
+}
+
 asio::awaitable<void> submit(const queue_place& place, const submit_options& options)
 {
     const auto jobs = jobs_of(options);
     co_await with_client(place, [&](queue_client& queue) { return queue.submit(jobs); });
-    for (const auto& each : jobs) {
-        fmt::print("{}\n", each.id);
+    try {
+        for (const auto& each : jobs) {
+            fmt::print("{}\n", each.id);
+        }
+        flush_stdout();
+    } catch (const std::runtime_error& failure) {
+        throw std::runtime_error(
+            fmt::format("submitted, but the ids are lost: {}", failure.what()));
     }
 }
 

@@ -44,6 +44,10 @@ public:
     int signal;
 };
 
+// Brings what was printed to where stdout goes. Throws std::runtime_error where something was
+// lost.
+void flush_stdout();
+
 // Prints the id of each job, once all are safe.
 boost::asio::awaitable<void> submit(const queue_place& place, const submit_options& options);
 

@@ -74,6 +74,12 @@ void file::truncate(std::size_t size)
     }
 }
 
+void file::rename(std::filesystem::path path)
+{
+    std::filesystem::rename(path_, path);
+    path_ = std::move(path);
+}
+
 bool file::try_lock()
 {
     if (retry([&] { return ::flock(descriptor_, LOCK_EX | LOCK_NB); }) == 0) {
@@ -117,16 +123,25 @@ void sync_directory_of(const std::filesystem::path& path)
     file(directory.empty() ? "." : directory, O_RDONLY | O_DIRECTORY).sync();
 }
 
-void write_whole_file(const std::filesystem::path& path, std::string_view bytes)
+file replace_file(const std::filesystem::path& path, std::string_view bytes)
 {
     auto beside = path;
     beside += ".tmp";
-    {
-        file fresh(beside, O_WRONLY | O_CREAT | O_TRUNC);
+    file fresh(beside, O_RDWR | O_CREAT | O_TRUNC | O_APPEND);
+    try {
         fresh.write(bytes);
         fresh.sync();
+        fresh.rename(path);
+    } catch (const std::system_error&) {
+        ::unlink(beside.c_str());
+        throw;
     }
-    std::filesystem::rename(beside, path);
+    return fresh;
+}
+
+void write_whole_file(const std::filesystem::path& path, std::string_view bytes)
+{
+    replace_file(path, bytes);
     sync_directory_of(path);
 }
 

@@ -38,6 +38,9 @@ public:
     void sync();
     void truncate(std::size_t size);
 
+    // What has that name already is replaced.
+    void rename(std::filesystem::path path);
+
     // Locks it for as long as it is open, in this process. Gives false where another process has
     // locked it. The system gives the lock back when its owner dies.
     bool try_lock();
@@ -56,8 +59,13 @@ std::string read_file(const std::filesystem::path& path);
 void sync_directory_of(const std::filesystem::path& path);
 
 // Makes or replaces a file in one step: whoever opens it, and whatever crashes, finds the old one
-// or the new one. When it returns, the new one is on the disk. It is first written beside the file,
-// with ".tmp" added to the name.
+// or the new one. It is first written beside the file, with ".tmp" added to the name. Gives the new
+// one, open for appending. Its bytes are on the disk, and after sync_directory_of() its name is,
+// too. When it throws std::system_error, all is as it was.
+file replace_file(const std::filesystem::path& path, std::string_view bytes);
+
+// Both. It throws std::system_error also when only the second has failed: then the new file is
+// there, and a crash may bring back the old one.
 void write_whole_file(const std::filesystem::path& path, std::string_view bytes);
 
 }  // namespace task_queue

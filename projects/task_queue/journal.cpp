@@ -107,8 +107,13 @@ void journal::append(const std::vector<std::string>& records)
 void journal::rewrite(const std::vector<std::string>& records)
 {
     const auto bytes = file_of(records);
-    write_whole_file(path_, bytes);
-    file_ = file(path_, O_RDWR | O_APPEND);
+    auto fresh = replace_file(path_, bytes);
+
+    // Until its name is safe, a crash can bring back the old one: what is appended could be lost
+    // with either.
+    broken_ = true;
+    sync_directory_of(path_);
+    file_ = std::move(fresh);
     size_ = bytes.size();
     broken_ = false;
 }

@@ -36,12 +36,14 @@ public:
     std::size_t torn_bytes() const { return torn_bytes_; }
 
     // Appends the records with one write(). When it returns, they survive the end of the program;
-    // sync() makes them survive that of the machine. Once it has thrown, the end of the file may be
-    // torn, and nothing can be appended any more: it throws each time.
+    // sync() makes them survive that of the machine. Once it has thrown std::system_error, the end
+    // of the file may be torn, and nothing can be appended any more: it throws each time.
     void append(const std::vector<std::string>& records);
     void sync() { file_.sync(); }
 
-    // Replaces all records by these, which are on the disk when it returns.
+    // Replaces all records by these, which are on the disk when it returns. When it throws
+    // std::system_error, the journal is as it was; or it is not known which one a crash would
+    // leave, and then append() throws from now on.
     void rewrite(const std::vector<std::string>& records);
 
     std::size_t size() const { return size_; }

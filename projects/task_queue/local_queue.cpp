@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <set>
+#include <system_error>
 #include <utility>
 
 namespace asio = boost::asio;
@@ -18,9 +19,6 @@ namespace {
 
 // A journal shorter than that is left as it is.
 constexpr std::size_t worth_compacting = 1 << 20;
-
-// About what a job takes in a journal that has just been rewritten.
-constexpr std::size_t size_of_a_job = 400;
 
 queue_status status_of(job_table& table, wall_time now)
 {
@@ -141,13 +139,19 @@ void local_queue::commit(change_kind kind, const std::string& id, std::string te
 
 void local_queue::compact_if_worthwhile()
 {
-    if (!journal_ || journal_->size() < worth_compacting ||
-        journal_->size() < 4 * size_of_a_job * table_.size()) {
+    if (!journal_ || journal_->size() < std::max(worth_compacting, 2 * compacted_size_)) {
         return;
     }
+    // Where it fails, the old one goes on to be used, and the next attempt waits as after a
+    // success.
     const auto before = journal_->size();
-    journal_->rewrite(records_of(table_.snapshot()));
-    common::log("journal", "rewritten: {} bytes, {} before", journal_->size(), before);
+    try {
+        journal_->rewrite(records_of(table_.snapshot()));
+        common::log("journal", "rewritten: {} bytes, {} before", journal_->size(), before);
+    } catch (const std::system_error& failure) {
+        common::log("journal", "not rewritten: {}", failure.what());
+    }
+    compacted_size_ = journal_->size();
 }
 
 asio::awaitable<void> local_queue::submit(std::vector<job> jobs)

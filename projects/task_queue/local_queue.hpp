@@ -15,6 +15,7 @@
 #include "task_queue/spool.hpp"
 #include "task_queue/work_queue.hpp"
 
+#include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <optional>
@@ -53,7 +54,9 @@ public:
     boost::asio::awaitable<void> give_back(const delivery& taken) override;
     boost::asio::awaitable<void> leave() override;
 
-    // Replaces the journal by a short one when it is long, and most of it is history.
+    // Replaces the journal by a short one when it is long, and twice as long as after the last
+    // time. So all rewrites together write at most twice what was appended. Where that fails it
+    // tells the log.
     void compact_if_worthwhile();
 
     // What is there, for tests.
@@ -70,6 +73,7 @@ private:
     wall_clock clock_;
     std::optional<journal> journal_;
     std::optional<spool> spool_;
+    std::size_t compacted_size_ = 0;  // of the journal, after the last rewrite, or attempt at one
     job_table table_;
     common::event news_;  // that there may be something to take
 };

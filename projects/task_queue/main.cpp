@@ -112,10 +112,11 @@ CLI::App* add_dead(
 }
 
 // Gives the exit status.
-int run(const std::function<boost::asio::awaitable<void>()>& command)
+int run(const std::function<void()>& command)
 {
     try {
-        common::run(command(), common::clock_mode::steady);  // other programs have no virtual time
+        command();
+        flush_stdout();
         return 0;
     } catch (const usage_error& failure) {
         std::fprintf(stderr, "task_queue: %s\n", failure.what());
@@ -151,15 +152,19 @@ int main(int argc, char** argv)
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& outcome) {
-        return app.exit(outcome) == 0 ? 0 : 2;
+        // --help, for one, comes here too.
+        const int told = run([&] { app.exit(outcome); });
+        return outcome.get_exit_code() == 0 ? told : 2;
     }
 
-    return run([&] {
+    const auto chosen = [&] {
         return *submit    ? task_queue::submit(place, to_submit)
                : *worker  ? work(place, at_work)
                : *status  ? print_status(place)
                : *requeue ? deal_with_dead(place, dead_action::requeue, ids)
                : *forget  ? deal_with_dead(place, dead_action::forget, ids)
                           : print_dead(place);
-    });
+    };
+    // Other programs have no virtual time.
+    return run([&] { common::run(chosen(), common::clock_mode::steady); });
 }

@@ -1,12 +1,11 @@
 #include "task_queue/redis_client.hpp"
 
 #include "common/log.hpp"
+#include "common/look_up.hpp"
 #include "common/timeout.hpp"
 #include "task_queue/backoff.hpp"
 
-#include <boost/asio/deferred.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
 
@@ -18,7 +17,6 @@
 #include <exception>
 
 namespace asio = boost::asio;
-using asio::ip::tcp;
 using namespace std::chrono_literals;
 
 namespace task_queue {
@@ -72,9 +70,7 @@ asio::awaitable<std::shared_ptr<redis_connection>> redis_client::connect()
         co_await greet(*fresh);
         co_return fresh;
     }
-    tcp::resolver resolver(executor);
-    const auto found =
-        co_await resolver.async_resolve(address_.host, address_.port, asio::deferred);
+    const auto found = co_await common::look_up(address_.host, address_.port);
     std::exception_ptr failure;
     for (const auto& each : found) {
         const auto endpoint = each.endpoint();

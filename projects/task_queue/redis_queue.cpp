@@ -59,6 +59,24 @@ std::size_t count_in(const redis_reply& reply)
     return static_cast<std::size_t>(std::max(0LL, reply.number));
 }
 
+// The reply to scripts::status.
+queue_status status_in(const redis_reply& reply)
+{
+    const auto& numbers = reply.elements;
+    queue_status status;
+    for (std::size_t i = 0; i < 3; ++i) {
+        status.waiting[i] = count_in(numbers.at(i));
+    }
+    status.running = count_in(numbers.at(3));
+    status.delayed = count_in(numbers.at(4));
+    if (numbers.at(5).number >= 0) {
+        status.next_due = milliseconds(numbers.at(5).number);
+    }
+    status.dead = count_in(numbers.at(6));
+    status.done = count_in(numbers.at(7));
+    return status;
+}
+
 }  // namespace
 
 redis_queue::redis_queue(redis_options options)
@@ -118,19 +136,7 @@ asio::awaitable<void> redis_queue::submit(std::vector<job> jobs)
 asio::awaitable<queue_status> redis_queue::status()
 {
     const auto reply = co_await run_script(scripts::status, {});
-    const auto& numbers = reply.elements;
-    queue_status status;
-    for (std::size_t i = 0; i < 3; ++i) {
-        status.waiting[i] = count_in(numbers.at(i));
-    }
-    status.running = count_in(numbers.at(3));
-    status.delayed = count_in(numbers.at(4));
-    if (numbers.at(5).number >= 0) {
-        status.next_due = milliseconds(numbers.at(5).number);
-    }
-    status.dead = count_in(numbers.at(6));
-    status.done = count_in(numbers.at(7));
-    co_return status;
+    co_return status_in(reply);
 }
 
 asio::awaitable<std::vector<dead_letter>> redis_queue::dead()
@@ -158,6 +164,7 @@ asio::awaitable<std::vector<dead_letter>> redis_queue::dead()
 asio::awaitable<bool> redis_queue::requeue(std::string id)
 {
     std::vector<std::string> arguments(1, std::move(id));
+    arguments.push_back(new_job_id());
     const auto reply = co_await run_script(scripts::requeue, std::move(arguments));
     co_return reply.number == 1;
 }
@@ -165,6 +172,7 @@ asio::awaitable<bool> redis_queue::requeue(std::string id)
 asio::awaitable<bool> redis_queue::forget(std::string id)
 {
     std::vector<std::string> arguments(1, std::move(id));
+    arguments.push_back(new_job_id());
     const auto reply = co_await run_script(scripts::forget, std::move(arguments));
     co_return reply.number == 1;
 }
@@ -290,8 +298,13 @@ asio::awaitable<bool> redis_queue::is_empty()
     if (!client_.connected()) {
         co_return false;
     }
-    const auto now = co_await status();
-    co_return now.waiting[0] + now.waiting[1] + now.waiting[2] + now.delayed + now.running == 0;
+    try {
+        const auto reply = co_await run_once(scripts::status, {});
+        const auto now = status_in(reply);
+        co_return now.waiting[0] + now.waiting[1] + now.waiting[2] + now.delayed + now.running == 0;
+    } catch (const connection_lost&) {
+        co_return false;
+    }
 }
 
 asio::awaitable<void> redis_queue::done(const delivery& taken)

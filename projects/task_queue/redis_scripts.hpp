@@ -10,6 +10,7 @@
 //     {Q}:counts                     hash: how many were done
 //     {Q}:wake                       stream: written to when somebody is due sooner than others
 //     knew
+//     {Q}:was:ID                     mark: the job, or request, of that id is over; for an hour
 //
 // (The braces make all of them live on one node of a Redis Cluster.) Each stream has one consumer
 // group, `workers`. XREADGROUP gives an entry to one consumer, and Redis remembers to which, and
@@ -18,8 +19,10 @@
 // on a long job renews its lease, by XCLAIM for itself.
 //
 // The time is that of Redis, so the clocks of the machines need not agree. When it is not known
-// whether a script was run, it can be run again, and finds that there is nothing to do. Only the
-// one that takes a job cannot, for it would take another.
+// whether a script was run, it can be run again, and finds that there is nothing to do. Where the
+// job itself does not show that, since it is gone or has moved on, a mark does, for an hour: who is
+// more patient than that may submit a job twice. A mark takes about 130 bytes in Redis. Only the
+// script that takes a job cannot be run again, for it would take another.
 
 #pragma once
 
@@ -62,6 +65,9 @@ local function bury(id, why)
     redis.call('ZADD', dead, integer(now), id)
 end
 
+local function mark_of(id) return queue .. ':was:' .. id end
+local function leave_mark(id) redis.call('SET', mark_of(id), 1, 'EX', 3600) end
+
 local function leave(stream, entry)
     redis.call('XACK', stream, group, entry)
     redis.call('XDEL', stream, entry)
@@ -85,7 +91,7 @@ inline constexpr std::string_view submit = R"lua(
 for i = 1, #ARGV, 6 do
     local id, job, level, delay = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
     local lifetime, max_tries = ARGV[i + 4], ARGV[i + 5]
-    if redis.call('EXISTS', key_of(id)) == 0 then
+    if redis.call('EXISTS', key_of(id), mark_of(id)) == 0 then
         redis.call('HSET', key_of(id), 'job', job, 'priority', level, 'tries', 0,
                    'max_tries', max_tries)
         if lifetime ~= '' then
@@ -187,6 +193,7 @@ if redis.call('DEL', key_of(id)) == 1 then
     redis.call('ZREM', delayed, id)
     redis.call('ZREM', dead, id)
     redis.call('HINCRBY', counts, 'done', 1)
+    leave_mark(id)
 end
 )lua";
 
@@ -265,22 +272,30 @@ end
 return letters
 )lua";
 
-// ARGV: id. Each gives whether there was a dead letter of that id.
+// ARGV: id, and an id of this request, by which it is known when it comes again. Each gives whether
+// there was a dead letter of that id.
 inline constexpr std::string_view requeue = R"lua(
-local id = ARGV[1]
+local id, request = ARGV[1], ARGV[2]
+if redis.call('EXISTS', mark_of(request)) == 1 then return 1 end
 local was_dead = redis.call('ZREM', dead, id)
 if was_dead == 1 then
     redis.call('HSET', key_of(id), 'tries', 0)
     redis.call('HDEL', key_of(id), 'deadline')
     line_up(id)
+    leave_mark(request)
 end
 return was_dead
 )lua";
 
 inline constexpr std::string_view forget = R"lua(
-local id = ARGV[1]
+local id, request = ARGV[1], ARGV[2]
+if redis.call('EXISTS', mark_of(request)) == 1 then return 1 end
 local was_dead = redis.call('ZREM', dead, id)
-if was_dead == 1 then redis.call('DEL', key_of(id)) end
+if was_dead == 1 then
+    redis.call('DEL', key_of(id))
+    leave_mark(id)
+    leave_mark(request)
+end
 return was_dead
 )lua";
 

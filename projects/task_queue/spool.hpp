@@ -31,7 +31,7 @@ public:
     void create() const;
 
     // When it returns, the changes are on the disk. Throws std::system_error; nothing has been left
-    // then.
+    // then, unless it is the directory that cannot be synced.
     void leave(const std::vector<change>& changes) const;
 
     struct letter {

@@ -87,6 +87,7 @@ public:
     virtual boost::asio::awaitable<void> wait_for_work(common::duration longest) = 0;
 
     // Whether there is no job left, neither waiting nor delayed nor running. Dead ones don't count.
+    // Does not wait for a server that is away: false.
     virtual boost::asio::awaitable<bool> is_empty() = 0;
 
     // The three reports. They complete when the queue knows. What was given back does not count as

@@ -11,6 +11,7 @@
 
 #include <optional>
 #include <utility>
+#include <variant>
 #include <vector>
 
 namespace asio = boost::asio;
@@ -113,8 +114,12 @@ asio::awaitable<void> worker::hand_out(common::task_group& running, common::even
             continue;
         }
         slot.release();
-        if (options_.until_empty && co_await queue_.is_empty()) {
-            break;
+        if (options_.until_empty) {
+            auto empty_or_stop = queue_.is_empty() || stop.wait();
+            const auto answer = co_await std::move(empty_or_stop);
+            if (answer.index() == 1 || std::get<0>(answer)) {
+                break;
+            }
         }
         const auto longest = options_.until_empty ? longest_wait_for_empty : longest_wait;
         auto work_or_stop = queue_.wait_for_work(longest) || stop.wait();

@@ -12,6 +12,7 @@
 #include <catch2/matchers/catch_matchers_exception.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <filesystem>
@@ -21,6 +22,9 @@
 
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace asio = boost::asio;
 namespace fs = std::filesystem;
@@ -46,6 +50,35 @@ records records_in(const fs::path& path)
     return journal(path).take_records();
 }
 
+// While it lives, no file can grow beyond so many bytes.
+class file_size_limit {
+public:
+    explicit file_size_limit(std::size_t bytes)
+    {
+        std::signal(SIGXFSZ, SIG_IGN);
+        ::getrlimit(RLIMIT_FSIZE, &before_);
+        auto limit = before_;
+        limit.rlim_cur = bytes;
+        ::setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    ~file_size_limit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+    file_size_limit(const file_size_limit&) = delete;
+    file_size_limit& operator=(const file_size_limit&) = delete;
+
+private:
+    rlimit before_{};
+};
+
+bool directories_fail = false;  // see fsync()
+
+// Another one after each rewrite.
+ino_t inode_of(const fs::path& path)
+{
+    struct stat status{};
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    return status.st_ino;
+}
+
 // Awaits what needs no event loop of its own.
 template <class T>
 T now(awaitable<T> operation)
@@ -66,6 +99,17 @@ job append_job(const std::string& id)
 }
 
 }  // namespace
+
+// In place of the system's: it fails for directories when a test wants it to.
+extern "C" int fsync(int descriptor)
+{
+    struct stat status{};
+    if (directories_fail && ::fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) {
+        errno = EIO;
+        return -1;
+    }
+    return static_cast<int>(::syscall(SYS_fsync, descriptor));
+}
 
 TEST_CASE("records come back as they went, also empty ones and such that look like others")
 {
@@ -210,21 +254,51 @@ TEST_CASE("a crash in the middle of a rewrite leaves the journal as it was")
     CHECK(read_journal(directory / "j") == records{"three"});
 }
 
+TEST_CASE("a rewrite that fails leaves the journal as it was, and nothing beside it")
+{
+    temporary_directory directory;
+    const auto path = directory / "j";
+    journal kept(path);
+    kept.append({"one"});
+    {
+        const file_size_limit limit(kept.size() + 20);
+        CHECK_THROWS_AS(kept.rewrite({std::string(100, 'x')}), std::system_error);
+    }
+    CHECK_FALSE(fs::exists(directory / "j.tmp"));
+    CHECK(read_journal(path) == records{"one"});
+    kept.append({"two"});
+    CHECK(read_journal(path) == records{"one", "two"});
+}
+
+TEST_CASE("after a rewrite that a crash could undo, nothing can be appended")
+{
+    temporary_directory directory;
+    const auto path = directory / "j";
+    journal kept(path);
+    kept.append({"one"});
+    directories_fail = true;
+    CHECK_THROWS_AS(kept.rewrite({"two"}), std::system_error);
+    directories_fail = false;
+    CHECK(read_journal(path) == records{"two"});
+    CHECK_THROWS_WITH(kept.append({"three"}), ContainsSubstring("could not be written"));
+    CHECK(read_journal(path) == records{"two"});
+
+    kept.rewrite({"four"});
+    kept.append({"five"});
+    CHECK(read_journal(path) == records{"four", "five"});
+}
+
 TEST_CASE("what could not be written whole is dropped, and nothing is written behind it")
 {
     temporary_directory directory;
     const auto path = directory / "j";
-    std::signal(SIGXFSZ, SIG_IGN);
-    rlimit before{};
-    ::getrlimit(RLIMIT_FSIZE, &before);
     {
         journal kept(path);
         kept.append({"one"});
-        auto limit = before;
-        limit.rlim_cur = kept.size() + 20;
-        ::setrlimit(RLIMIT_FSIZE, &limit);
-        CHECK_THROWS_AS(kept.append({std::string(100, 'x')}), std::system_error);
-        ::setrlimit(RLIMIT_FSIZE, &before);
+        {
+            const file_size_limit limit(kept.size() + 20);
+            CHECK_THROWS_AS(kept.append({std::string(100, 'x')}), std::system_error);
+        }
         CHECK_THROWS_WITH(kept.append({"two"}), ContainsSubstring("could not be written"));
     }
     CHECK(fs::file_size(path) > framed("one").size() + 21);  // part of it is there
@@ -364,6 +438,47 @@ TEST_CASE("a long journal is rewritten, and says the same")
     CHECK(queue.jobs().size() == 1);
 }
 
+TEST_CASE("a journal that is long because its jobs are is not rewritten again and again")
+{
+    temporary_directory directory;
+    const auto path = directory / "j";
+    local_queue queue(path);
+    std::vector<job> jobs;
+    for (int i = 0; i < 300; ++i) {
+        jobs.push_back(append_job(std::to_string(i)));
+        jobs.back().words[2] = std::string(5000, 'x');
+    }
+    now(queue.submit(std::move(jobs)));
+    int rewrites = 0;
+    for (int i = 0; i < 300; ++i) {
+        const auto before = inode_of(path);
+        now(queue.done(*now(queue.try_take())));
+        rewrites += inode_of(path) != before ? 1 : 0;
+    }
+    CHECK(rewrites == 1);
+}
+
+TEST_CASE("a queue whose journal cannot be rewritten goes on with the long one")
+{
+    temporary_directory directory;
+    const auto path = directory / "j";
+    {
+        local_queue queue(path);
+        std::vector<job> jobs(1, append_job("long"));
+        jobs[0].words[2] = std::string(1'100'000, 'x');
+        jobs.push_back(append_job("next"));
+        now(queue.submit(std::move(jobs)));
+        fs::create_directory(directory / "j.tmp");  // in its way
+        now(queue.done(*now(queue.try_take())));
+        now(queue.done(*now(queue.try_take())));
+        CHECK(queue.kept_in()->size() > 1'100'000);
+        fs::remove(directory / "j.tmp");
+    }
+    const local_queue queue(path);
+    CHECK(queue.jobs().done() == 2);
+    CHECK(queue.kept_in()->size() < 1000);
+}
+
 TEST_CASE("what another program leaves in the spool is known to status at once, and to the queue")
 {
     temporary_directory directory;
@@ -406,17 +521,25 @@ TEST_CASE("a letter that cannot be written into the journal stays where it is")
     const auto path = directory / "j";
     spool_client client(path);
     submit(client, append_job("a"));
-    std::signal(SIGXFSZ, SIG_IGN);
-    rlimit before{};
-    ::getrlimit(RLIMIT_FSIZE, &before);
-    auto limit = before;
-    limit.rlim_cur = 50;
-    ::setrlimit(RLIMIT_FSIZE, &limit);
-    CHECK_THROWS_AS(local_queue(path), std::system_error);
-    ::setrlimit(RLIMIT_FSIZE, &before);
+    {
+        const file_size_limit limit(50);
+        CHECK_THROWS_AS(local_queue(path), std::system_error);
+    }
     CHECK(now(client.status()).waiting[1] == 1);
     const local_queue queue(path);
     CHECK(queue.jobs().size() == 1);
+}
+
+TEST_CASE("a letter that could not be written whole leaves nothing behind")
+{
+    temporary_directory directory;
+    const auto path = directory / "j";
+    spool_client client(path);
+    {
+        const file_size_limit limit(50);
+        CHECK_THROWS_AS(submit(client, append_job("a")), std::system_error);
+    }
+    CHECK(fs::is_empty(directory / "j.spool"));
 }
 
 TEST_CASE(

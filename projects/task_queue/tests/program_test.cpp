@@ -49,6 +49,14 @@ struct bench {
         return support::run_program(PROGRAM, options);
     }
 
+    // Runs a line of shell, with the program, the journal and `argument` as $0, $1 and $2.
+    program_run run_by_shell(const std::string& line, const std::string& argument) const
+    {
+        program_options options;
+        options.arguments = {"-c", line, PROGRAM, directory / "j", argument};
+        return support::run_program("/bin/sh", options);
+    }
+
     // The same where it has to end well. Gives what it has printed.
     std::string said(std::vector<std::string> arguments) const
     {
@@ -185,6 +193,25 @@ TEST_CASE("a command line that makes no sense is refused with status 2, and adds
     CHECK(here.said({"status"}).starts_with("waiting  0 "));
     CHECK_FALSE(std::filesystem::exists(here.directory / "j.spool"));
     CHECK(here.run({"--help"}).status == 0);
+}
+
+TEST_CASE("output that cannot be written is an error, and the jobs are submitted all the same")
+{
+    const bench here;
+    for (const auto* const count : {"1", "1000"}) {  // one buffer, and more than that
+        const auto ran = here.run_by_shell(
+            "seq \"$2\" | \"$0\" --journal \"$1\" submit --each-line --builtin fail >/dev/full",
+            count);
+        CHECK(ran.status == 1);
+        CHECK(ran.err.starts_with("task_queue: submitted, but the ids are lost: "));
+    }
+    CHECK(here.said({"status"}).starts_with("waiting  1001 "));
+    for (const auto* const command : {"status", "--help"}) {
+        const auto ran =
+            here.run_by_shell("exec \"$0\" --journal \"$1\" \"$2\" >/dev/full", command);
+        CHECK(ran.status == 1);
+        CHECK(ran.err == "task_queue: cannot write to stdout\n");
+    }
 }
 
 TEST_CASE("a worker that runs finds what is submitted, and a second worker is refused")

@@ -6,6 +6,7 @@
 #include "common/task_group.hpp"
 #include "common/timeout.hpp"
 #include "task_queue/tests/redis_server.hpp"
+#include "tests/common/slow_lookup.hpp"
 #include "tests/support/program.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -36,6 +37,7 @@ using asio::awaitable;
 using namespace std::chrono_literals;
 using namespace task_queue;
 using task_queue::tests::redis_server;
+using ::tests::slow_lookup;
 
 namespace {
 
@@ -305,6 +307,25 @@ TEST_CASE("redis: over TCP, with a password")
         CHECK(redis.trouble().starts_with("WRONGPASS"));
     });
     ::unsetenv("REDISCLI_AUTH");
+}
+
+TEST_CASE("redis: a client that looks up the name of its server can be cancelled at once")
+{
+    const int ended = slow_lookup::ended;
+    const auto main = [&]() -> awaitable<void> {
+        redis_client client(redis_address("slow.test:6379"), true);
+        co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
+            both.spawn(client.run());
+            while (slow_lookup::begun == 0) {
+                co_await common::sleep_for(1ms);
+            }
+            both.cancel();
+        });
+        CHECK(slow_lookup::ended == ended);
+        slow_lookup::may_end.release();
+    };
+    slow_lookup::begun = 0;
+    common::run(main(), common::clock_mode::steady);
 }
 
 TEST_CASE("redis: addresses")

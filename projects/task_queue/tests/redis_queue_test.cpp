@@ -3,6 +3,8 @@
 #include "task_queue/redis_queue.hpp"
 #include "common/run.hpp"
 #include "common/task_group.hpp"
+#include "common/timeout.hpp"
+#include "task_queue/redis_scripts.hpp"
 #include "task_queue/tests/redis_server.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -88,6 +90,22 @@ job named(const std::string& id, priority urgency = priority::normal)
     auto made = builtin_job(id, {"sleep", "0"});
     made.urgency = urgency;
     return made;
+}
+
+// The reply to one command, over a connection of its own.
+template <class... Words>
+awaitable<redis_reply> ask(const redis_server& server, Words... words)
+{
+    std::vector<std::string> command;
+    (command.emplace_back(words), ...);
+    redis_client client(redis_address(server.address()), true);
+    redis_reply reply;
+    co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
+        both.spawn(client.run());
+        reply = co_await client.command(std::move(command));
+        both.cancel();
+    });
+    co_return reply;
 }
 
 awaitable<std::string> numbers(redis_queue& queue)
@@ -262,6 +280,80 @@ TEST_CASE("redis queue: failures, dead letters, requeue, forget")
     });
 }
 
+TEST_CASE(
+    "redis queue: a submit that comes again finds a job that is done or forgotten, for an hour")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
+        auto hopeless = named("hopeless", priority::high);
+        hopeless.max_tries = 1;
+        co_await add(queue, hopeless);
+        auto taken = co_await take(queue);
+        co_await queue.failed(taken, "no", 0ms);
+        co_await queue.forget("hopeless");
+        co_await add(queue, named("done"));
+        taken = co_await take(queue);
+        co_await queue.done(taken);
+
+        co_await add(queue, hopeless);
+        co_await add(queue, named("done"));
+        const auto now = co_await numbers(queue);
+        CHECK(now == "0/0/0 waiting, 0 delayed, 0 running, 0 dead, 1 done");
+        for (const std::string id : {"done", "hopeless"}) {
+            const auto left = co_await ask(server, "TTL", "{task_queue}:was:" + id);
+            CHECK(left.number > 0);
+            CHECK(left.number <= 3600);
+        }
+    });
+}
+
+TEST_CASE("redis queue: a requeue or forget that comes again is answered as the first time")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
+        for (const auto script : {scripts::forget, scripts::requeue}) {
+            auto hopeless = named(script == scripts::requeue ? "one" : "other", priority::high);
+            hopeless.max_tries = 1;
+            co_await add(queue, hopeless);
+            const auto taken = co_await take(queue);
+            co_await queue.failed(taken, "no", 0ms);
+            const auto text = std::string(scripts::common_part) + std::string(script);
+            for (const int expected : {1, 1, 0}) {
+                const std::string request = expected == 1 ? "lost" : "new";
+                const auto found = co_await ask(
+                    server, "EVAL", text, "1", "{task_queue}", hopeless.id, request + hopeless.id);
+                CHECK(found.number == expected);
+            }
+        }
+        const auto now = co_await numbers(queue);
+        CHECK(now == "1/0/0 waiting, 0 delayed, 0 running, 0 dead, 0 done");
+    });
+}
+
+TEST_CASE("redis queue: whether it is empty is not waited for when Redis goes away")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
+        bool empty = co_await queue.is_empty();
+        CHECK_FALSE(empty);  // not connected yet
+        co_await queue.status();
+        empty = co_await queue.is_empty();
+        CHECK(empty);
+        server.kill();  // the loop has not seen it when it asks
+        bool waited = false;
+        try {
+            empty = co_await common::with_timeout(30s, queue.is_empty());
+        } catch (const common::timeout_error&) {
+            waited = true;
+        }
+        CHECK_FALSE(waited);
+        CHECK_FALSE(empty);
+    });
+}
+
 TEST_CASE("redis queue: more dead letters than one script gives")
 {
     redis_server server;
@@ -421,13 +513,7 @@ TEST_CASE("redis queue: a Redis that has lost everything is worked on as a new o
     with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
         co_await add(queue, named("gone"));
         const auto gone = co_await take(queue);
-        redis_client other(redis_address(server.address()), true);
-        co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
-            both.spawn(other.run());
-            std::vector<std::string> flush(1, "FLUSHALL");
-            co_await other.command(std::move(flush));
-            both.cancel();
-        });
+        co_await ask(server, "FLUSHALL");
         co_await queue.done(gone);
         co_await add(queue, named("new"));
         const auto taken = co_await take(queue);
@@ -442,20 +528,9 @@ TEST_CASE(
     server.start();
     with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
         const auto consumers = [&]() -> awaitable<std::size_t> {
-            redis_client other(redis_address(server.address()), true);
-            std::size_t count = 0;
-            co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
-                both.spawn(other.run());
-                std::vector<std::string> ask;
-                ask.emplace_back("XINFO");
-                ask.emplace_back("CONSUMERS");
-                ask.emplace_back("{task_queue}:normal");
-                ask.emplace_back("workers");
-                const auto reply = co_await other.command(std::move(ask));
-                count = reply.elements.size();
-                both.cancel();
-            });
-            co_return count;
+            const auto reply =
+                co_await ask(server, "XINFO", "CONSUMERS", "{task_queue}:normal", "workers");
+            co_return reply.elements.size();
         };
         co_await add(queue, named("j"));
         const auto taken = co_await take(queue);

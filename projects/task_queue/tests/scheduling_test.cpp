@@ -331,6 +331,33 @@ TEST_CASE("a worker that waits for a delayed job stops at once when it is told t
     CHECK(shop.queue.jobs().delayed() == 1);
 }
 
+TEST_CASE("a worker that asks in vain whether the queue is empty stops at once when it is told to")
+{
+    class silent : public local_queue {
+    public:
+        using local_queue::local_queue;
+        awaitable<bool> is_empty() override
+        {
+            co_await common::sleep_for(1h);
+            co_return true;
+        }
+    };
+    silent queue(virtual_clock);
+    workshop shop;
+    const auto main = [&]() -> awaitable<void> {
+        const auto run = [&](const delivery& taken) { return shop.work(taken); };
+        worker at_work(queue, run, shop.options);
+        co_await common::with_task_group([&](common::task_group& all) -> awaitable<void> {
+            all.spawn(at_work.run(shop.stop));
+            co_await common::sleep_for(10ms);
+            shop.stop.set();
+        });
+        shop.events.push_back(stamped("end"));
+    };
+    common::run(main(), common::clock_mode::virtual_time);
+    CHECK(shop.events == events{"10 end"});
+}
+
 TEST_CASE("a job is known by its id, and a second of that id is no second job")
 {
     workshop shop;

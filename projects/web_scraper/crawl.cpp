@@ -73,9 +73,10 @@ awaitable<T> run_on(asio::any_io_executor there, awaitable<T> work)
     co_return co_await std::move(running);
 }
 
-awaitable<std::vector<url>> parse(const answer& got, const url& address)
+awaitable<page_links> parse(const answer& got, const url& address)
 {
-    co_return links_in(got.body, address, got.content_type);
+    auto found = links_in(got.body, address, got.content_type);
+    co_return found;
 }
 
 }  // namespace
@@ -339,11 +340,14 @@ void crawler::take(page_number number, const answer& got)
 // and the address stay where they are meanwhile: this coroutine, which is suspended, has them.
 awaitable<void> crawler::take_links(page_number number, const answer& got)
 {
-    const auto& page = site_[number];
+    auto& page = site_[number];
     const common::real_work hold;  // virtual time waits for the thread
     auto parsing = parse(got, page.address);
-    const auto links = co_await run_on(parser_.get_executor(), std::move(parsing));
-    for (const auto& link : links) {
+    const auto found = co_await run_on(parser_.get_executor(), std::move(parsing));
+    if (!found.all) {
+        page.detail = "not all of its links were read: it has too many";
+    }
+    for (const auto& link : found.links) {
         const auto target = site_.add(link);
         site_.add_link(number, target);
         discover(way{target, page.depth + 1, 0});

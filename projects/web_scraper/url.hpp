@@ -14,6 +14,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,13 +22,19 @@
 
 namespace web_scraper {
 
+// Longer addresses are none. A relative link has its page's address before it, so without a limit
+// a small page with a long `<base href>` fills the memory. Sitemaps allow no more either.
+inline constexpr std::size_t longest_url = 2048;
+
 class url {
 public:
-    // From an absolute address. Nothing, where it is no http or https URL with a host. A name and
-    // password before the host are dropped: a crawler logs in nowhere.
+    // From an absolute address. Nothing, where it is no http or https URL with a host, or longer
+    // than longest_url, the fragment not counted. A name and password before the host are dropped:
+    // a crawler logs in nowhere.
     static std::optional<url> parse(std::string_view text);
 
-    // What `reference`, such as `../b`, means in a document at this address.
+    // What `reference`, such as `../b`, means in a document at this address. Nothing, as above; the
+    // limit holds for the reference and for the result.
     std::optional<url> resolve(std::string_view reference) const;
 
     const std::string& text() const { return text_; }

@@ -3,6 +3,8 @@
 
 #include "web_scraper/crawl.hpp"
 
+#include "web_scraper/html.hpp"
+
 #include "common/clock.hpp"
 #include "common/run.hpp"
 #include "common/task_group.hpp"
@@ -518,16 +520,24 @@ TEST_CASE("crawl: a page that cannot be had is noted, and the others are gone on
     CHECK(all->took == 30s);
 }
 
-// Parsing such a page takes longer than a hundred beats of a millisecond, on any machine of today.
+// Parsing such a page takes a hundred beats of a millisecond: it has as many links as are read, each
+// of them long.
 TEST_CASE("crawl: while a large page is parsed, the loop goes on")
 {
     table answers;
     auto& page = answers["http://a.org/"];
-    while (page.body.size() < 2'000'000) {
-        page.body += "<a href='/b'>";
+    std::string link = "<a href='";
+    while (link.size() < 1000) {
+        link += "/x/..";
     }
+    link += "/b'>";
+    for (std::size_t links = 0; links < web_scraper::most_links; ++links) {
+        page.body += link;
+    }
+    auto bounds = quick();
+    bounds.page_bytes = page.body.size();
     site whole;
-    crawler crawl(quick(), answers.fetcher(), whole);
+    crawler crawl(bounds, answers.fetcher(), whole);
     int beats = 0;
     const auto beat = [&]() -> awaitable<void> {
         while (true) {
@@ -543,6 +553,20 @@ TEST_CASE("crawl: while a large page is parsed, the loop goes on")
     common::run(common::with_task_group(go), common::clock_mode::steady);
     CHECK(answers.times_asked("http://a.org/b") == 1);
     CHECK(beats >= 10);
+}
+
+TEST_CASE("crawl: a page with more links than are read says so")
+{
+    table answers;
+    strings links(web_scraper::most_links, "/b");
+    answers.page("http://a.org/b", links);
+    links.push_back("/c");
+    answers.page("http://a.org/", links);
+    const auto all = crawled(answers);
+    CHECK(answers.asked() == strings{"http://a.org/", "http://a.org/b"});
+    CHECK(all->whole[0].is == state::fetched);
+    CHECK(all->whole[0].detail == "not all of its links were read: it has too many");
+    CHECK(page_at(*all, "http://a.org/b").detail == "");
 }
 
 TEST_CASE("crawl: what is no HTML is not parsed")

@@ -106,6 +106,26 @@ TEST_CASE("a reference means what it means in its document")
     CHECK(resolved(page, "http://") == "none");
 }
 
+TEST_CASE("a URL has a length, beyond which it is none")
+{
+    using web_scraper::longest_url;
+    const std::string site = "http://example.org/";
+    const auto fits = site + std::string(longest_url - site.size(), 'x');
+    CHECK(normal(fits) == fits);
+    CHECK(normal(" " + fits + "#" + fits) == fits);  // what is dropped does not count
+    CHECK_FALSE(url::parse(fits + "x"));
+    CHECK_FALSE(url::parse(site + std::string(longest_url / 2, ' ') + "x"));  // escaped, it grows
+
+    CHECK(resolved(fits, "y") == site + "y");
+    CHECK(resolved(site, fits) == fits);
+    CHECK(resolved(fits, "?y") == "none");
+    CHECK(resolved(site, std::string(longest_url - site.size(), 'x')) == fits);
+    CHECK(resolved(site, std::string(longest_url - site.size() + 1, 'x')) == "none");
+    // What would be short when all is done is refused as well: to do it is what takes the time.
+    CHECK(resolved(site, std::string(longest_url, '/') + "../y") == "none");
+    CHECK(normal("http://example.org" + std::string(longest_url, '\n') + "/") == "none");
+}
+
 TEST_CASE("a URL is its parts")
 {
     const auto whole = url::parse("http://Example.org:8080/a/b?x=1#y").value();

@@ -345,7 +345,7 @@ awaitable<void> crawler::take_links(page_number number, const answer& got)
     auto parsing = parse(got, page.address);
     const auto found = co_await run_on(parser_.get_executor(), std::move(parsing));
     if (!found.all) {
-        page.detail = "not all of its links were read: it has too many";
+        page.detail = "not read to its end: it has too many links, or goes too deep";
     }
     for (const auto& link : found.links) {
         const auto target = site_.add(link);

@@ -27,6 +27,7 @@ struct findings {
     std::optional<std::string> base;
     std::vector<std::string> references;
     bool all = true;
+    int depth = 0;  // elements that are open
 };
 
 std::string_view as_text(const xmlChar* text)
@@ -41,13 +42,17 @@ void stop(htmlParserCtxt& parser, findings& found)
     xmlStopParser(&parser);
 }
 
-// The parser's callback for each tag that begins, with the parser as its context. Names are in
+// The parser's callback for each element that begins, with the parser as its context. Names are in
 // lower case by then, and what was escaped in a value is plain. The attributes are name, value,
 // name, value, null; a value can be null, too.
 void tag_begins(void* context, const xmlChar* name, const xmlChar** attributes)
 {
     auto& parser = *static_cast<htmlParserCtxt*>(context);
     auto& found = *static_cast<findings*>(parser._private);
+    if (++found.depth > deepest_element) {
+        stop(parser, found);
+        return;
+    }
     const bool is_link = as_text(name) == "a";
     const bool is_base = as_text(name) == "base" && !found.base;  // the first one counts
     if (attributes == nullptr || (!is_link && !is_base)) {
@@ -65,6 +70,13 @@ void tag_begins(void* context, const xmlChar* name, const xmlChar** attributes)
             }
         }
     }
+}
+
+// And for each that ends. The parser calls it as well where an end tag is missing, or is never
+// written, as with `<br>`; so depth is what is open.
+void tag_ends(void* context, const xmlChar*)
+{
+    --static_cast<findings*>(static_cast<htmlParserCtxt*>(context)->_private)->depth;
 }
 
 // `text/html; charset="utf-8"`: the part behind `charset=`, or "".
@@ -92,10 +104,11 @@ findings parse(std::string_view page, const std::string& charset)
     if (!parser) {
         throw std::bad_alloc();
     }
-    // The callbacks of a parser are in a table of its own. With this alone in it, no tree is built,
-    // and nobody is told what is wrong with the page.
+    // The callbacks of a parser are in a table of its own. With these alone in it, no tree is
+    // built, and nobody is told what is wrong with the page.
     htmlSAXHandler only_tags{};
     only_tags.startElement = tag_begins;
+    only_tags.endElement = tag_ends;
     *parser->sax = only_tags;
     parser->_private = &found;  // the parser's word for: whatever its user likes
     const auto* const given_charset = charset.empty() ? nullptr : charset.c_str();

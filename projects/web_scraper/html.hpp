@@ -25,6 +25,11 @@ bool is_html(std::string_view content_type);
 // parser stops.
 inline constexpr std::size_t most_links = 10'000;
 
+// At an element that is within so many others the parser stops, too: for each tag that closes
+// nothing it looks through all that are open. Pages that people write go a tenth as deep. (libxml2
+// does not know `<wbr>` to be empty; one is open until what it is in ends.)
+inline constexpr int deepest_element = 1000;
+
 struct page_links {
     std::vector<url> links;  // each once, in the order in which they come first
     bool all = true;         // false: the parser stopped at a limit, and there may be more

@@ -520,8 +520,8 @@ TEST_CASE("crawl: a page that cannot be had is noted, and the others are gone on
     CHECK(all->took == 30s);
 }
 
-// Parsing such a page takes a hundred beats of a millisecond: it has as many links as are read, each
-// of them long.
+// Parsing such a page takes a hundred beats of a millisecond: it has as many links as are read,
+// each of them long.
 TEST_CASE("crawl: while a large page is parsed, the loop goes on")
 {
     table answers;
@@ -565,7 +565,7 @@ TEST_CASE("crawl: a page with more links than are read says so")
     const auto all = crawled(answers);
     CHECK(answers.asked() == strings{"http://a.org/", "http://a.org/b"});
     CHECK(all->whole[0].is == state::fetched);
-    CHECK(all->whole[0].detail == "not all of its links were read: it has too many");
+    CHECK(all->whole[0].detail == "not read to its end: it has too many links, or goes too deep");
     CHECK(page_at(*all, "http://a.org/b").detail == "");
 }
 

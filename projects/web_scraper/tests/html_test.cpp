@@ -142,10 +142,55 @@ TEST_CASE("html: links of a page with a long base are no longer than a URL may b
     CHECK(links(shorter + "<a href='" + std::string(50, 'b') + "'>").empty());
 }
 
-TEST_CASE("html: a page that goes very deep")
+// To read on takes time with the square of the depth, or of the end tags that close nothing.
+TEST_CASE("html: a page is read to a depth, and what was found before counts")
 {
-    const auto deep = repeated("<div>", 100'000);
-    CHECK(links(deep + "<a href='b'>").size() <= 1);  // it must come back, not find it
+    using web_scraper::deepest_element;
+    const auto deep = repeated("<b>", deepest_element);
+    const auto shallow = repeated("<b>", deepest_element - 3);  // in html and body, and with an a
+    const std::string link = "<a href='b'>";
+    CHECK(links(link + deep + repeated("</i>", 1000) + "<a href='c'>").size() == 1);
+    CHECK_FALSE(are_all(deep + link));
+    CHECK(links(deep + link).empty());
+    CHECK(
+        links(deep + repeated("</b>", deepest_element) + link).empty());  // it is not gone on with
+    CHECK(links(shallow + link).size() == 1);
+    CHECK(are_all(shallow + link));
+    CHECK_FALSE(are_all(repeated("<div>", 100'000)));
+}
+
+TEST_CASE("html: elements one after another make no depth, closed or not")
+{
+    for (const auto* text :
+         {"<br>",
+          "<br/>",
+          "<img src='x'>",
+          "<input>",
+          "<hr>",
+          "<p>",
+          "<p>text",
+          "</p>",
+          "</i>",
+          "<li>",
+          "<tr><td>",
+          "<option>",
+          "<dt><dd>",
+          "<a name='x'>",
+          "<a></a>",
+          "<b>b</b>",
+          "<div><p><b>b</div>",
+          "<ul><li>a<li>b</ul>",
+          "<p>a<wbr>b</p>",
+          "<body>",
+          "<!-- -->",
+          "<script></script>",
+          "<svg><path/></svg>",
+          "<b><i></b></i>"}) {
+        INFO(text);
+        const auto page = repeated(text, 10'000) + "<a href='b'>";
+        CHECK(links(page).back() == "http://a.org/dir/b");
+        CHECK(are_all(page));
+    }
 }
 
 TEST_CASE("html: what is HTML")

@@ -189,20 +189,24 @@ void crawler::finish_one()
 // --- hosts --------------------------------------------------------------------------------------
 
 // Hands out the pages of one host, one after another, each when it is time. When the crawl is over,
-// it empties the queue.
+// it empties the queue. A get() from a queue that is not empty does not suspend, and pages that
+// nobody is to ask for are not waited for: without the yield() nothing else ran, and no Ctrl-C was
+// heard, until all of them had been compared with the rules.
 awaitable<void> crawler::serve(host& where, url first)
 {
     co_await read_rules(where, *first.resolve("/robots.txt"));
     while (true) {
+        co_await common::yield();
         const auto number = co_await where.waiting.get();
         --progress_.waiting;
+        if (is_over()) {
+            finish_one();
+            continue;
+        }
         auto& page = site_[number];
-        const bool allowed = where.rules.allows(page.address.target());
-        if (!allowed) {
+        if (!where.rules.allows(page.address.target())) {
             page.is = where.barred_are;
             page.detail = where.reason;
-        }
-        if (!allowed || is_over()) {
             finish_one();
             continue;
         }
@@ -277,6 +281,9 @@ void crawler::take_rules(host& where, const answer& got)
         where.interval =
             std::max(where.interval, where.rules.crawl_delay().value_or(where.interval));
         where.next = common::now() + where.interval;
+        if (where.rules.is_too_much()) {
+            bar(where, state::disallowed, "it has too many rules, or one that is too long");
+        }
     } else if (got.status < 400 || got.status > 499) {
         bar(where, state::disallowed, status_text(got));
     }

@@ -19,6 +19,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -314,6 +315,18 @@ TEST_CASE("crawl: what the answer for robots.txt means")
         const auto all = crawled(answers);
         CHECK(answers.asked().empty());
         CHECK(all->whole[0].detail == "robots.txt cannot be read: no whole answer within 30 s");
+    }
+    SECTION("more rules than can be compared with every page: nothing may be asked for")
+    {
+        for (std::size_t rule = 0; rule < web_scraper::robots::most_rules; ++rule) {
+            file.body += "Disallow: /*ab\n";
+        }
+        const auto all = crawled(answers);
+        CHECK(answers.asked().empty());
+        CHECK(all->whole[0].is == state::disallowed);
+        CHECK(
+            all->whole[0].detail ==
+            "robots.txt cannot be read: it has too many rules, or one that is too long");
     }
     SECTION("so large that it cannot be one")
     {
@@ -621,6 +634,61 @@ TEST_CASE("crawl: the limit on bytes is exceeded by what is under way, and no mo
     CHECK(all->ended == ending::byte_limit);
     CHECK(all->progress.bytes >= 20'000);
     CHECK(all->progress.bytes < 20'000 + 4 * 1000);
+}
+
+TEST_CASE("crawl: once the limit on pages is reached, nobody asks what the rules say of the others")
+{
+    table answers;
+    answers["http://a.org/robots.txt"].body = "User-agent: *\nDisallow: /private\n";
+    strings links;
+    for (int i = 0; i < 100; ++i) {
+        links.push_back(fmt::format("/private/{}", i));
+    }
+    answers.page("http://a.org/", links);
+    auto bounds = quick();
+    bounds.pages = 1;
+    const auto all = crawled(answers, bounds);
+    CHECK(all->whole.count(state::known) == 100);
+    CHECK(all->whole.count(state::disallowed) == 0);
+
+    bounds.pages = 2;
+    CHECK(crawled(answers, bounds)->whole.count(state::disallowed) == 100);
+}
+
+// In each of its turns the other task sees how many pages have been gone through. It never sleeps,
+// so virtual time would stand still.
+TEST_CASE("crawl: while the pages that may not be asked for are gone through, others have turns")
+{
+    table answers;
+    answers["http://a.org/robots.txt"].body = "User-agent: *\nDisallow: /private\n";
+    strings links;
+    for (int i = 0; i < 1000; ++i) {
+        links.push_back(fmt::format("/private/{}", i));
+    }
+    answers.page("http://a.org/", links);
+    site whole;
+    crawler crawl(quick(), answers.fetcher(), whole);
+    const std::size_t enough = GENERATE(500U, 10'000U);  // at which it stops the crawl
+    std::set<std::size_t> seen;
+    const auto watch = [&](common::task_group& both) -> awaitable<void> {
+        while (whole.count(state::disallowed) < enough) {
+            seen.insert(whole.count(state::disallowed));
+            co_await common::yield();
+        }
+        both.cancel();
+    };
+    const auto go = [&](common::task_group& both) -> awaitable<void> {
+        both.spawn(watch(both));
+        co_await crawl.run(*url::parse("http://a.org/"));
+        both.cancel();
+    };
+    common::run(common::with_task_group(go), common::clock_mode::steady);
+    if (enough < 1000) {
+        CHECK(whole.count(state::disallowed) == enough);
+    } else {
+        CHECK(seen.size() >= 900);
+        CHECK(whole.count(state::disallowed) == 1000);
+    }
 }
 
 TEST_CASE("crawl: cancelled, it stops where it is, and what is known stands")

@@ -114,6 +114,12 @@ bool crawler::goes_to(const url& address) const
             std::any_of(limits_.hosts.begin(), limits_.hosts.end(), is_named));
 }
 
+// The number of a page, unless it is new and there is no room for it.
+std::optional<page_number> crawler::know(const url& address)
+{
+    return site_.size() < limits_.known ? site_.add(address) : site_.find(address);
+}
+
 // A page that is nearer than was known takes what it leads to along, and so on, the nearest first.
 void crawler::discover(way found)
 {
@@ -355,9 +361,14 @@ awaitable<void> crawler::take_links(page_number number, const answer& got)
         page.detail = "not read to its end: it has too many links, or goes too deep";
     }
     for (const auto& link : found.links) {
-        const auto target = site_.add(link);
-        site_.add_link(number, target);
-        discover(way{target, page.depth + 1, 0});
+        const auto target = progress_.links < limits_.links ? know(link) : std::nullopt;
+        if (!target) {
+            ++progress_.left_out;
+            continue;
+        }
+        ++progress_.links;
+        site_.add_link(number, *target);
+        discover(way{*target, page.depth + 1, 0});
     }
 }
 
@@ -372,9 +383,14 @@ void crawler::take_redirect(page_number number, const answer& got)
     }
     page.is = state::redirected;
     page.detail = status_text(got);
-    const auto to = site_.add(*target);
-    site_.add_redirect(number, to);
-    discover(way{to, page.depth, page.redirects + 1});
+    const auto to = know(*target);
+    if (!to) {
+        ++progress_.left_out;
+        page.detail += ", to a page beyond the limit on known ones";
+        return;
+    }
+    site_.add_redirect(number, *to);
+    discover(way{*to, page.depth, page.redirects + 1});
 }
 
 }  // namespace web_scraper

@@ -617,6 +617,46 @@ TEST_CASE("crawl: the limit on pages is kept to, and ends the crawl at once")
     CHECK(crawled(again, bounds)->ended == ending::finished);
 }
 
+TEST_CASE("crawl: no more pages are known than the limit, and links to others are counted")
+{
+    table answers;
+    answers.page("http://a.org/", {"/b", "/c", "/d", "/e", "http://b.org/"});
+    answers.page("http://a.org/b", {"/c", "/", "/f"});
+    answers.redirect("http://a.org/c", "/g");
+    auto bounds = quick();
+    bounds.known = 3;
+    const auto all = crawled(answers, bounds);
+    CHECK(all->ended == ending::finished);
+    CHECK(all->whole.size() == 3);
+    CHECK(answers.asked() == strings{"http://a.org/", "http://a.org/b", "http://a.org/c"});
+    CHECK(page_at(*all, "http://a.org/b").links.size() == 2);
+    CHECK(page_at(*all, "http://a.org/c").is == state::redirected);
+    CHECK_FALSE(page_at(*all, "http://a.org/c").redirect_to);
+    CHECK(
+        page_at(*all, "http://a.org/c").detail ==
+        "302 Reason, to a page beyond the limit on known ones");
+    CHECK(all->progress.left_out == 5);
+
+    bounds.known = 8;
+    const auto whole = crawled(answers, bounds);
+    CHECK(whole->whole.size() == 8);
+    CHECK(whole->progress.left_out == 0);
+}
+
+TEST_CASE("crawl: no more links are kept than the limit, and the others are counted")
+{
+    table answers;
+    answers.page("http://a.org/", {"/b", "/c"});
+    answers.page("http://a.org/b", {"/", "/b", "/c", "/d"});
+    auto bounds = quick();
+    bounds.links = 4;
+    const auto all = crawled(answers, bounds);
+    CHECK(page_at(*all, "http://a.org/").links.size() == 2);
+    CHECK(page_at(*all, "http://a.org/b").links.size() == 2);
+    CHECK(all->whole.size() == 3);  // nor is what the others lead to
+    CHECK(all->progress.left_out == 2);
+}
+
 TEST_CASE("crawl: the limit on bytes is exceeded by what is under way, and no more")
 {
     table answers;

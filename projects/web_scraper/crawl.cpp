@@ -47,11 +47,6 @@ std::optional<url> target_of(const url& asked, const answer& got)
     return got.location.empty() ? std::nullopt : asked.resolve(got.location);
 }
 
-std::string name_with_port(const url& address)
-{
-    return fmt::format("{}:{}", address.host(), address.port());
-}
-
 std::string status_text(const answer& got)
 {
     return printable(trimmed(fmt::format("{} {}", got.status, got.reason)));
@@ -81,6 +76,21 @@ awaitable<page_links> parse(const answer& got, const url& address)
 
 }  // namespace
 
+std::optional<std::string> host_named(std::string_view text)
+{
+    // Whatever else an address can have does not belong here, such as a path or a user.
+    if (text.find_first_of("/\\?#@ \t\r\n") != text.npos) {
+        return std::nullopt;
+    }
+    const auto address = url::parse(fmt::format("http://{}/", text));
+    if (!address) {
+        return std::nullopt;
+    }
+    const auto behind_brackets = text.substr(std::min(text.find(']'), text.size()));
+    const auto behind = text.starts_with('[') ? behind_brackets : text;
+    return behind.find(':') == behind.npos ? address->name() : address->name_with_port();
+}
+
 crawler::crawler(limits bounds, fetch_function fetch, site& result)
     : limits_(std::move(bounds)),
       fetch_(std::move(fetch)),
@@ -91,7 +101,7 @@ crawler::crawler(limits bounds, fetch_function fetch, site& result)
 
 awaitable<void> crawler::run(url start)
 {
-    start_host_ = name_with_port(start);
+    start_host_ = start.name_with_port();
     const auto crawl = [&](common::task_group& tasks) -> awaitable<void> {
         tasks_ = &tasks;
         discover(way{site_.add(start), 0, 0});
@@ -105,12 +115,13 @@ awaitable<void> crawler::run(url start)
 
 bool crawler::goes_to(const url& address) const
 {
-    const auto name = name_with_port(address);
+    const auto name = address.name();
+    const auto with_port = address.name_with_port();
     const auto is_named = [&](const std::string& named) {
-        return named == address.host() || named == name;
+        return named == name || named == with_port;
     };
     return address.scheme() == "http" &&
-           (name == start_host_ ||
+           (with_port == start_host_ ||
             std::any_of(limits_.hosts.begin(), limits_.hosts.end(), is_named));
 }
 

@@ -66,8 +66,12 @@ struct limits {
     std::size_t page_bytes = 2 * 1024 * 1024;             // of one page
     std::size_t bytes = 256 * 1024 * 1024;                // of all; see crawler::run
     common::duration timeout = std::chrono::seconds(30);  // for one page
-    std::vector<std::string> hosts = {};  // to go to besides the start's: `name` or `name:port`
+    std::vector<std::string> hosts = {};  // to go to besides the start's, as host_named gives them
 };
+
+// What a user writes for a host, `Example.org` or `[::1]:80`, as addresses are compared with it: as
+// url::name, or with a port as url::name_with_port. Nothing, where it is neither.
+std::optional<std::string> host_named(std::string_view text);
 
 // How a crawl ended.
 enum class ending { finished, page_limit, byte_limit, interrupted };

@@ -226,7 +226,18 @@ void describe(CLI::App& app, options& given)
     app.add_option("--timeout", given.timeout, "Seconds for one page, from request to its end")
         ->check(CLI::Range(0.001, 86'400.0))
         ->capture_default_str();
+    const CLI::Validator is_host(
+        [](std::string& text) {
+            const auto named = host_named(text);
+            if (!named) {
+                return fmt::format("'{}' is neither NAME nor NAME:PORT", text);
+            }
+            text = *named;
+            return std::string();
+        },
+        "");
     app.add_option("--host", bounds.hosts, "Go to this host, too: NAME or NAME:PORT; repeatable")
+        ->transform(is_host)
         ->type_name("HOST")
         ->allow_extra_args(false);
 }

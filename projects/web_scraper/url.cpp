@@ -128,13 +128,19 @@ std::optional<url> url::resolve(std::string_view reference) const
     return parse(whole.buffer());
 }
 
+std::string url::name() const
+{
+    return host_.find(':') == host_.npos ? host_ : "[" + host_ + "]";
+}
+
+std::string url::name_with_port() const
+{
+    return fmt::format("{}:{}", name(), port_);
+}
+
 std::string url::origin() const
 {
-    auto origin = scheme_ + "://" + (host_.find(':') == host_.npos ? host_ : "[" + host_ + "]");
-    if (port_ != default_port(scheme_)) {
-        origin += fmt::format(":{}", port_);
-    }
-    return origin;
+    return scheme_ + "://" + (port_ == default_port(scheme_) ? name() : name_with_port());
 }
 
 }  // namespace web_scraper

@@ -44,6 +44,11 @@ public:
     const std::string& host() const { return host_; }
     std::uint16_t port() const { return port_; }
 
+    // The host as it stands in an address, an IPv6 address with its brackets; and with the port
+    // behind it, also where that is the scheme's own: `example.org:80`.
+    std::string name() const;
+    std::string name_with_port() const;
+
     // `http://example.org:8080`. robots.txt and the limits on rate are one for each origin.
     std::string origin() const;
 

@@ -415,6 +415,34 @@ TEST_CASE("crawl: it stays on the host and port of the start, and goes where it 
     }
 }
 
+TEST_CASE("crawl: a host is named as an address has it, whatever the spelling")
+{
+    using web_scraper::host_named;
+    CHECK(host_named("Example.ORG") == "example.org");
+    CHECK(host_named("Example.ORG:8080") == "example.org:8080");
+    CHECK(host_named("example.org:080") == "example.org:80");
+    CHECK(host_named("127.0.0.1:80") == "127.0.0.1:80");
+    CHECK(host_named("[::1]") == "[::1]");
+    CHECK(host_named("[2001:DB8::1]:80") == "[2001:db8::1]:80");
+    for (const auto* text :
+         {"", ":80", "http://example.org", "example.org/", "example.org/a", "joe@example.org",
+          "::1", "[::1", "a b", " example.org", "a:b", "example.org:0", "example.org:65536", "a,b",
+          "a?b", "a#b", "example.org:80:80"}) {
+        INFO(text);
+        CHECK_FALSE(host_named(text));
+    }
+
+    table answers;
+    answers.page(
+        "http://a.org/", {"http://B.org/", "http://[::1]/", "http://[::2]:81/", "http://[::2]/"});
+    auto bounds = quick();
+    bounds.hosts = {*host_named("B.ORG"), *host_named("[::1]:80"), *host_named("[::2]:81")};
+    crawled(answers, bounds);
+    CHECK(
+        answers.asked() ==
+        strings{"http://a.org/", "http://b.org/", "http://[::1]/", "http://[::2]:81/"});
+}
+
 TEST_CASE("crawl: depth is the number of links by the shortest way, however the answers come")
 {
     // To /x leads a way of three quick pages, and one of a single slow page. With a limit of 3 its

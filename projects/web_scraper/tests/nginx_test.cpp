@@ -569,6 +569,14 @@ TEST_CASE("nginx: another host is asked for nothing, unless it is named")
         CHECK(state_of(done, other.address("/a.html")) == "fetched");
         CHECK(times_asked(other.stop()).at("/robots.txt") == 1);
     }
+    SECTION("named in another spelling")
+    {
+        const auto there = fmt::format("http://localhost:{}/", other.port());
+        server.site().write("index.html", page_with({there}));
+        crawl done(
+            server.address(), {full_speed, fmt::format("--host=LocalHost:{}", other.port())});
+        CHECK(state_of(done, there) != "elsewhere");
+    }
 }
 
 TEST_CASE("nginx: what a server writes does no harm in the report")
@@ -649,6 +657,8 @@ TEST_CASE("the program explains itself, and refuses what makes no sense")
         {"http://127.0.0.1/", "--pages=many"},
         {"http://127.0.0.1/", "--bytes=-5"},
         {"http://127.0.0.1/", "--timeout=0"},
+        {"http://127.0.0.1/", "--host=http://127.0.0.1/"},
+        {"http://127.0.0.1/", "--host=::1"},
         {"http://127.0.0.1/", "--colour"},
         {"http://127.0.0.1/", "http://127.0.0.1/"}};
     const folder out;

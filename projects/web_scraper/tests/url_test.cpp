@@ -135,7 +135,11 @@ TEST_CASE("a URL is its parts")
     CHECK(whole.origin() == "http://example.org:8080");
     CHECK(whole.target() == "/a/b?x=1");
     CHECK(url::parse("https://example.org")->port() == 443);
+    CHECK(whole.name() == "example.org");
+    CHECK(url::parse("http://example.org")->name_with_port() == "example.org:80");
+    CHECK(url::parse("http://[::1]/")->name_with_port() == "[::1]:80");
     CHECK(url::parse("http://[::1]/")->host() == "::1");
+    CHECK(url::parse("http://[::1]:8080/")->origin() == "http://[::1]:8080");
     CHECK(url::parse("http://[::1]/")->origin() == "http://[::1]");
 }
 

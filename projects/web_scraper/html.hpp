@@ -7,6 +7,10 @@
 //
 // Parsing keeps a processor busy: a page of 50 KB for a millisecond or two, one that is made of
 // links for half a second. So the crawler does not do it on the loop.
+//
+// The limits below are on what takes longer. One thing they do not reach: libxml2 compares each
+// attribute of a tag with those before it, so a tag of 2 MiB in attributes takes minutes, and the
+// thread hears no Ctrl-C.
 
 #pragma once
 

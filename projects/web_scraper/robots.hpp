@@ -52,7 +52,7 @@ public:
     // The RFC demands that at least so much of a file is read.
     static constexpr std::size_t longest_file = 500 * 1024;
 
-    // Each page is compared with every rule, so these bound what a page costs: some hundredths of a
+    // Each page is compared with every rule, so these bound what a page costs: about a tenth of a
     // second at the worst. Files that people write have tens of rules.
     static constexpr std::size_t most_rules = 5000;
     static constexpr std::size_t longest_pattern = 2048;  // as long as a URL

@@ -188,7 +188,7 @@ TEST_CASE("html: elements one after another make no depth, closed or not")
           "<b><i></b></i>"}) {
         INFO(text);
         const auto page = repeated(text, 10'000) + "<a href='b'>";
-        CHECK(links(page).back() == "http://a.org/dir/b");
+        CHECK(links(page) == list{"http://a.org/dir/b"});
         CHECK(are_all(page));
     }
 }

@@ -47,11 +47,6 @@ std::optional<url> target_of(const url& asked, const answer& got)
     return got.location.empty() ? std::nullopt : asked.resolve(got.location);
 }
 
-std::string name_with_port(const url& address)
-{
-    return fmt::format("{}:{}", address.host(), address.port());
-}
-
 std::string status_text(const answer& got)
 {
     return printable(trimmed(fmt::format("{} {}", got.status, got.reason)));
@@ -73,12 +68,28 @@ awaitable<T> run_on(asio::any_io_executor there, awaitable<T> work)
     co_return co_await std::move(running);
 }
 
-awaitable<std::vector<url>> parse(const answer& got, const url& address)
+awaitable<page_links> parse(const answer& got, const url& address)
 {
-    co_return links_in(got.body, address, got.content_type);
+    auto found = links_in(got.body, address, got.content_type);
+    co_return found;
 }
 
 }  // namespace
+
+std::optional<std::string> host_named(std::string_view text)
+{
+    // Whatever else an address can have does not belong here, such as a path or a user.
+    if (text.find_first_of("/\\?#@ \t\r\n") != text.npos) {
+        return std::nullopt;
+    }
+    const auto address = url::parse(fmt::format("http://{}/", text));
+    if (!address) {
+        return std::nullopt;
+    }
+    const auto behind_brackets = text.substr(std::min(text.find(']'), text.size()));
+    const auto behind = text.starts_with('[') ? behind_brackets : text;
+    return behind.find(':') == behind.npos ? address->name() : address->name_with_port();
+}
 
 crawler::crawler(limits bounds, fetch_function fetch, site& result)
     : limits_(std::move(bounds)),
@@ -90,7 +101,7 @@ crawler::crawler(limits bounds, fetch_function fetch, site& result)
 
 awaitable<void> crawler::run(url start)
 {
-    start_host_ = name_with_port(start);
+    start_host_ = start.name_with_port();
     const auto crawl = [&](common::task_group& tasks) -> awaitable<void> {
         tasks_ = &tasks;
         discover(way{site_.add(start), 0, 0});
@@ -104,13 +115,20 @@ awaitable<void> crawler::run(url start)
 
 bool crawler::goes_to(const url& address) const
 {
-    const auto name = name_with_port(address);
+    const auto name = address.name();
+    const auto with_port = address.name_with_port();
     const auto is_named = [&](const std::string& named) {
-        return named == address.host() || named == name;
+        return named == name || named == with_port;
     };
     return address.scheme() == "http" &&
-           (name == start_host_ ||
+           (with_port == start_host_ ||
             std::any_of(limits_.hosts.begin(), limits_.hosts.end(), is_named));
+}
+
+// The number of a page, unless it is new and there is no room for it.
+std::optional<page_number> crawler::know(const url& address)
+{
+    return site_.size() < limits_.known ? site_.add(address) : site_.find(address);
 }
 
 // A page that is nearer than was known takes what it leads to along, and so on, the nearest first.
@@ -188,20 +206,24 @@ void crawler::finish_one()
 // --- hosts --------------------------------------------------------------------------------------
 
 // Hands out the pages of one host, one after another, each when it is time. When the crawl is over,
-// it empties the queue.
+// it empties the queue. A get() from a queue that is not empty does not suspend, and pages that
+// nobody is to ask for are not waited for: without the yield() nothing else ran, and no Ctrl-C was
+// heard, until all of them had been compared with the rules.
 awaitable<void> crawler::serve(host& where, url first)
 {
     co_await read_rules(where, *first.resolve("/robots.txt"));
     while (true) {
+        co_await common::yield();
         const auto number = co_await where.waiting.get();
         --progress_.waiting;
+        if (is_over()) {
+            finish_one();
+            continue;
+        }
         auto& page = site_[number];
-        const bool allowed = where.rules.allows(page.address.target());
-        if (!allowed) {
+        if (!where.rules.allows(page.address.target())) {
             page.is = where.barred_are;
             page.detail = where.reason;
-        }
-        if (!allowed || is_over()) {
             finish_one();
             continue;
         }
@@ -276,6 +298,9 @@ void crawler::take_rules(host& where, const answer& got)
         where.interval =
             std::max(where.interval, where.rules.crawl_delay().value_or(where.interval));
         where.next = common::now() + where.interval;
+        if (where.rules.is_too_much()) {
+            bar(where, state::disallowed, "it has too many rules, or one that is too long");
+        }
     } else if (got.status < 400 || got.status > 499) {
         bar(where, state::disallowed, status_text(got));
     }
@@ -339,14 +364,22 @@ void crawler::take(page_number number, const answer& got)
 // and the address stay where they are meanwhile: this coroutine, which is suspended, has them.
 awaitable<void> crawler::take_links(page_number number, const answer& got)
 {
-    const auto& page = site_[number];
+    auto& page = site_[number];
     const common::real_work hold;  // virtual time waits for the thread
     auto parsing = parse(got, page.address);
-    const auto links = co_await run_on(parser_.get_executor(), std::move(parsing));
-    for (const auto& link : links) {
-        const auto target = site_.add(link);
-        site_.add_link(number, target);
-        discover(way{target, page.depth + 1, 0});
+    const auto found = co_await run_on(parser_.get_executor(), std::move(parsing));
+    if (!found.all) {
+        page.detail = "not read to its end: it has too many links, or goes too deep";
+    }
+    for (const auto& link : found.links) {
+        const auto target = progress_.links < limits_.links ? know(link) : std::nullopt;
+        if (!target) {
+            ++progress_.left_out;
+            continue;
+        }
+        ++progress_.links;
+        site_.add_link(number, *target);
+        discover(way{*target, page.depth + 1, 0});
     }
 }
 
@@ -361,9 +394,14 @@ void crawler::take_redirect(page_number number, const answer& got)
     }
     page.is = state::redirected;
     page.detail = status_text(got);
-    const auto to = site_.add(*target);
-    site_.add_redirect(number, to);
-    discover(way{to, page.depth, page.redirects + 1});
+    const auto to = know(*target);
+    if (!to) {
+        ++progress_.left_out;
+        page.detail += ", to a page beyond the limit on known ones";
+        return;
+    }
+    site_.add_redirect(number, *to);
+    discover(way{*to, page.depth, page.redirects + 1});
 }
 
 }  // namespace web_scraper

@@ -19,6 +19,9 @@
 //
 // All of this happens on the loop but for one thing, the parsing, which has a thread.
 //
+// What is asked for has limits, and so has what is known: a page of a megabyte names a hundred
+// thousand others. A link beyond these is counted, and otherwise not there.
+//
 // The crawl is over when no page waits and no visit is under way. Cancelled, it stops where it is;
 // what is known by then stands in the site.
 
@@ -58,11 +61,17 @@ struct limits {
     int depth = 20;                                              // links away from the start
     int redirects = 10;                                          // in a row
     std::size_t pages = 1000;                                    // that are asked for
-    std::size_t page_bytes = 2 * 1024 * 1024;                    // of one page
-    std::size_t bytes = 256 * 1024 * 1024;                       // of all; see crawler::run
-    common::duration timeout = std::chrono::seconds(30);         // for one page
-    std::vector<std::string> hosts = {};  // to go to besides the start's: `name` or `name:port`
+    std::size_t known = 20'000;                           // pages in the site, visited or not
+    std::size_t links = 300'000;                          // between them
+    std::size_t page_bytes = 2 * 1024 * 1024;             // of one page
+    std::size_t bytes = 256 * 1024 * 1024;                // of all; see crawler::run
+    common::duration timeout = std::chrono::seconds(30);  // for one page
+    std::vector<std::string> hosts = {};  // to go to besides the start's, as host_named gives them
 };
+
+// What a user writes for a host, `Example.org` or `[::1]:80`, as addresses are compared with it: as
+// url::name, or with a port as url::name_with_port. Nothing, where it is neither.
+std::optional<std::string> host_named(std::string_view text);
 
 // How a crawl ended.
 enum class ending { finished, page_limit, byte_limit, interrupted };
@@ -72,6 +81,8 @@ struct progress {
     std::size_t under_way = 0;  // of these
     std::size_t waiting = 0;    // pages that are to be asked for
     std::size_t bytes = 0;      // of bodies, so far
+    std::size_t links = 0;      // in the site
+    std::size_t left_out = 0;   // links and redirects that are not, by the limits on what is known
 };
 
 // Use it from one thread or one strand, for one crawl.
@@ -111,6 +122,7 @@ private:
     };
 
     bool goes_to(const url& address) const;
+    std::optional<page_number> know(const url& address);
     void discover(way found);
     void schedule(page_number number);
     host& host_of(const url& address);

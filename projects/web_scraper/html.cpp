@@ -3,6 +3,7 @@
 #include "web_scraper/text.hpp"
 
 #include <libxml/HTMLparser.h>
+#include <libxml/parser.h>
 
 #include <cstddef>
 #include <limits>
@@ -10,6 +11,7 @@
 #include <new>
 #include <optional>
 #include <set>
+#include <string>
 #include <utility>
 
 namespace web_scraper {
@@ -24,6 +26,8 @@ struct free_parser {
 struct findings {
     std::optional<std::string> base;
     std::vector<std::string> references;
+    bool all = true;
+    int depth = 0;  // elements that are open
 };
 
 std::string_view as_text(const xmlChar* text)
@@ -31,12 +35,24 @@ std::string_view as_text(const xmlChar* text)
     return reinterpret_cast<const char*>(text);
 }
 
-// The parser's callback for each tag that begins, with the parser as its context. Names are in
+// The rest of the page is not looked at. What was found counts.
+void stop(htmlParserCtxt& parser, findings& found)
+{
+    found.all = false;
+    xmlStopParser(&parser);
+}
+
+// The parser's callback for each element that begins, with the parser as its context. Names are in
 // lower case by then, and what was escaped in a value is plain. The attributes are name, value,
 // name, value, null; a value can be null, too.
 void tag_begins(void* context, const xmlChar* name, const xmlChar** attributes)
 {
-    auto& found = *static_cast<findings*>(static_cast<htmlParserCtxt*>(context)->_private);
+    auto& parser = *static_cast<htmlParserCtxt*>(context);
+    auto& found = *static_cast<findings*>(parser._private);
+    if (++found.depth > deepest_element) {
+        stop(parser, found);
+        return;
+    }
     const bool is_link = as_text(name) == "a";
     const bool is_base = as_text(name) == "base" && !found.base;  // the first one counts
     if (attributes == nullptr || (!is_link && !is_base)) {
@@ -47,11 +63,20 @@ void tag_begins(void* context, const xmlChar* name, const xmlChar** attributes)
             std::string value(as_text(attributes[1]));
             if (is_base) {
                 found.base = std::move(value);
-            } else {
+            } else if (found.references.size() < most_links) {
                 found.references.push_back(std::move(value));
+            } else {
+                stop(parser, found);
             }
         }
     }
+}
+
+// And for each that ends. The parser calls it as well where an end tag is missing, or is never
+// written, as with `<br>`; so depth is what is open.
+void tag_ends(void* context, const xmlChar*)
+{
+    --static_cast<findings*>(static_cast<htmlParserCtxt*>(context)->_private)->depth;
 }
 
 // `text/html; charset="utf-8"`: the part behind `charset=`, or "".
@@ -79,10 +104,11 @@ findings parse(std::string_view page, const std::string& charset)
     if (!parser) {
         throw std::bad_alloc();
     }
-    // The callbacks of a parser are in a table of its own. With this alone in it, no tree is built,
-    // and nobody is told what is wrong with the page.
+    // The callbacks of a parser are in a table of its own. With these alone in it, no tree is
+    // built, and nobody is told what is wrong with the page.
     htmlSAXHandler only_tags{};
     only_tags.startElement = tag_begins;
+    only_tags.endElement = tag_ends;
     *parser->sax = only_tags;
     parser->_private = &found;  // the parser's word for: whatever its user likes
     const auto* const given_charset = charset.empty() ? nullptr : charset.c_str();
@@ -100,19 +126,20 @@ bool is_html(std::string_view content_type)
     return type == "text/html" || type == "application/xhtml+xml";
 }
 
-std::vector<url> links_in(std::string_view page, const url& address, std::string_view content_type)
+page_links links_in(std::string_view page, const url& address, std::string_view content_type)
 {
     const auto found = parse(page, charset_in(content_type));
     const auto base = found.base ? address.resolve(*found.base) : std::nullopt;
-    std::vector<url> links;
+    page_links result;
+    result.all = found.all;
     std::set<url> seen;
     for (const auto& reference : found.references) {
         auto link = base.value_or(address).resolve(reference);
         if (link && seen.insert(*link).second) {
-            links.push_back(std::move(*link));
+            result.links.push_back(std::move(*link));
         }
     }
-    return links;
+    return result;
 }
 
 }  // namespace web_scraper

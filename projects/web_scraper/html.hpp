@@ -5,14 +5,18 @@
 // it is found, with the tags closed that the author forgot to close. It calls back for each tag
 // that begins and builds no tree here, so a page costs its own size in memory, and little more.
 //
-// Parsing keeps a processor busy: a page of 50 KB for a millisecond or two, one of 2 MiB that is
-// made of links for a second. So the crawler does not do it on the loop.
+// Parsing keeps a processor busy: a page of 50 KB for a millisecond or two, one that is made of
+// links for half a second. So the crawler does not do it on the loop.
+//
+// The limits below are on what takes longer. One thing they do not reach: libxml2 compares each
+// attribute of a tag with those before it, so a tag of 2 MiB in attributes takes minutes, and the
+// thread hears no Ctrl-C.
 
 #pragma once
 
 #include "web_scraper/url.hpp"
 
-#include <string>
+#include <cstddef>
 #include <string_view>
 #include <vector>
 
@@ -21,10 +25,23 @@ namespace web_scraper {
 // Whether a header's Content-Type says that it is HTML.
 bool is_html(std::string_view content_type);
 
-// What the `<a href>` of a page at `address` lead to, each once, in the order in which they come
-// first.
-// `<base href>` counts, where a page has one. What is no http or https URL, such as `mailto:`,
-// is left out. The charset in `content_type` goes before what the page says about itself.
-std::vector<url> links_in(std::string_view page, const url& address, std::string_view content_type);
+// So many `<a href>` of a page are read, the same one twice counted twice. At the next one the
+// parser stops.
+inline constexpr std::size_t most_links = 10'000;
+
+// At an element that is within so many others the parser stops, too: for each tag that closes
+// nothing it looks through all that are open. Pages that people write go a tenth as deep. (libxml2
+// does not know `<wbr>` to be empty; one is open until what it is in ends.)
+inline constexpr int deepest_element = 1000;
+
+struct page_links {
+    std::vector<url> links;  // each once, in the order in which they come first
+    bool all = true;         // false: the parser stopped at a limit, and there may be more
+};
+
+// What the `<a href>` of a page at `address` lead to. `<base href>` counts, where a page has one.
+// What is no http or https URL, such as `mailto:`, is left out, and what is longer than one may be.
+// The charset in `content_type` goes before what the page says about itself.
+page_links links_in(std::string_view page, const url& address, std::string_view content_type);
 
 }  // namespace web_scraper

@@ -107,6 +107,7 @@ awaitable<crawl_facts> explore(url start, limits bounds, site& whole)
     facts.ended = ended;
     facts.seconds = common::seconds_since(began);
     facts.bytes = crawl.so_far().bytes;
+    facts.left_out = crawl.so_far().left_out;
     facts.most_redirects = bounds.redirects;
     co_return facts;
 }
@@ -126,6 +127,9 @@ void print_summary(const options& given, const site& whole, const crawl_facts& f
         if (const auto count = whole.count(each); count > 0) {
             fmt::print("{:>7} {}\n", count, name_of(each));
         }
+    }
+    if (facts.left_out > 0) {
+        fmt::print("links left out, since too much is known: {}\n", facts.left_out);
     }
     constexpr std::size_t most_shown = 10;
     const auto broken = broken_links(whole, facts.most_redirects);
@@ -162,6 +166,15 @@ std::string what_is_wrong_with_the_start(const site& whole, int most_redirects)
         "{}{}{}", where, name_of(end.is), end.detail.empty() ? "" : ": " + end.detail);
 }
 
+// What is known may be more than what is asked for, by so much: the other ends of links belong into
+// the report. Few sites have as many.
+void limit_what_is_known(limits& bounds)
+{
+    const auto pages = std::max<std::size_t>(bounds.pages, 1000);
+    bounds.known = 20 * pages;
+    bounds.links = 300 * pages;
+}
+
 // 0 if there was a page at the start. What is wrong with the others is what one wants to know.
 int crawl_and_report(const options& given, const url& start)
 {
@@ -194,7 +207,9 @@ void describe(CLI::App& app, options& given)
     app.add_option("-d,--depth", bounds.depth, "Links away from the start")
         ->check(CLI::Range(0, 1'000'000))
         ->capture_default_str();
-    app.add_option("-p,--pages", bounds.pages, "Pages that are asked for")
+    app.add_option(
+           "-p,--pages", bounds.pages,
+           "Pages that are asked for; 20 times as many may be known, and at least 20000")
         ->check(CLI::Range(1, 10'000'000))
         ->capture_default_str();
     app.add_option("--page-bytes", bounds.page_bytes, "Bytes of one page; suffixes KiB, MiB")
@@ -211,7 +226,18 @@ void describe(CLI::App& app, options& given)
     app.add_option("--timeout", given.timeout, "Seconds for one page, from request to its end")
         ->check(CLI::Range(0.001, 86'400.0))
         ->capture_default_str();
+    const CLI::Validator is_host(
+        [](std::string& text) {
+            const auto named = host_named(text);
+            if (!named) {
+                return fmt::format("'{}' is neither NAME nor NAME:PORT", text);
+            }
+            text = *named;
+            return std::string();
+        },
+        "");
     app.add_option("--host", bounds.hosts, "Go to this host, too: NAME or NAME:PORT; repeatable")
+        ->transform(is_host)
         ->type_name("HOST")
         ->allow_extra_args(false);
 }
@@ -235,6 +261,7 @@ int main(int argc, char** argv)
         fmt::print(stderr, "web_scraper: '{}' is no http:// address\n", given.start);
         return 2;
     }
+    limit_what_is_known(given.bounds);
     given.bounds.interval = from_seconds(1 / given.rate);
     given.bounds.timeout = from_seconds(given.timeout);
     try {

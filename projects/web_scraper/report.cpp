@@ -136,6 +136,9 @@ std::string to_html(const site& whole, const crawl_facts& facts)
     auto html = fmt::format(head, start, name_of(facts.ended), facts.seconds, facts.bytes);
     const auto out = std::back_inserter(html);
 
+    if (facts.left_out > 0) {
+        fmt::format_to(out, "<p>Not all is in here: {} links are left out.</p>\n", facts.left_out);
+    }
     html += "<table>\n";
     for (const auto each : all_states()) {
         if (const auto count = whole.count(each); count > 0) {
@@ -190,6 +193,7 @@ std::string to_json(const site& whole, const crawl_facts& facts)
     report["crawl"] = name_of(facts.ended);
     report["seconds"] = facts.seconds;
     report["bytes"] = facts.bytes;
+    report["links_left_out"] = facts.left_out;
     report["summary"] = summary(whole);
     report["broken"] = std::move(broken);
     report["pages"] = std::move(pages);

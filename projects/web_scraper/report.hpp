@@ -20,6 +20,7 @@ struct crawl_facts {
     ending ended = ending::finished;
     double seconds = 0;
     std::size_t bytes = 0;
+    std::size_t left_out = 0;  // links that are not in the site, by the limits on what is known
     int most_redirects = 0;
 };
 

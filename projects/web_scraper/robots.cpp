@@ -51,7 +51,8 @@ std::string comparable(std::string_view target)
 }
 
 // Takes the pieces between the stars from left to right, each at its first place. Without a `$` the
-// rest of the path may be anything. Needs no backtracking, so a site cannot make it slow.
+// rest of the path may be anything. Needs no backtracking, so the time is at most the length of the
+// path times that of the pattern. Both have limits.
 bool matches(std::string_view pattern, std::string_view path)
 {
     const bool to_the_end = pattern.ends_with('$');
@@ -148,13 +149,26 @@ robots robots::parse(std::string_view file, std::string_view name)
                 continue;
             }
             if (is_rule && !value.empty()) {
-                group->rules_.push_back({normalised_escapes(value), key == "allow"});
+                group->add({normalised_escapes(value), key == "allow"});
             } else if (const auto delay = seconds(value); delay && key == "crawl-delay") {
                 group->crawl_delay_ = std::max(group->crawl_delay_.value_or(*delay), *delay);
             }
         }
     }
-    return any_for_us ? ours : everyones;
+    auto& chosen = any_for_us ? ours : everyones;
+    if (chosen.too_much_) {
+        chosen.rules_ = allow_nothing().rules_;
+    }
+    return chosen;
+}
+
+void robots::add(rule next)
+{
+    if (rules_.size() < most_rules && next.pattern.size() <= longest_pattern) {
+        rules_.push_back(std::move(next));
+    } else {
+        too_much_ = true;
+    }
 }
 
 robots robots::allow_nothing()

@@ -34,7 +34,8 @@ public:
     robots() = default;
 
     // The rules that a file has for the crawler of this name. What cannot be read in it is skipped,
-    // and so is what comes after its first 500 KiB.
+    // and so is what comes after its first 500 KiB. Where the rules are too many, or one is too
+    // long, nothing is allowed: those left out could be the ones that forbid.
     static robots parse(std::string_view file, std::string_view name);
 
     static robots allow_nothing();
@@ -42,11 +43,19 @@ public:
     // Whether a URL's target, such as `/a?b=1`, may be asked for. robots.txt itself always may.
     bool allows(std::string_view target) const;
 
+    // That is so.
+    bool is_too_much() const { return too_much_; }
+
     // The shortest time between two requests that the site asks for. At most a day.
     std::optional<common::duration> crawl_delay() const { return crawl_delay_; }
 
     // The RFC demands that at least so much of a file is read.
     static constexpr std::size_t longest_file = 500 * 1024;
+
+    // Each page is compared with every rule, so these bound what a page costs: about a tenth of a
+    // second at the worst. Files that people write have tens of rules.
+    static constexpr std::size_t most_rules = 5000;
+    static constexpr std::size_t longest_pattern = 2048;  // as long as a URL
 
 private:
     struct rule {
@@ -57,8 +66,11 @@ private:
     struct record;
     static std::vector<record> records_in(std::string_view file);
 
+    void add(rule next);
+
     std::vector<rule> rules_;
     std::optional<common::duration> crawl_delay_;
+    bool too_much_ = false;
 };
 
 }  // namespace web_scraper

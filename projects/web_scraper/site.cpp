@@ -70,6 +70,12 @@ page_number site::add(const url& address)
     return entry->second;
 }
 
+std::optional<page_number> site::find(const url& address) const
+{
+    const auto entry = numbers_.find(address);
+    return entry == numbers_.end() ? std::nullopt : std::optional(entry->second);
+}
+
 void site::add_link(page_number from, page_number to)
 {
     pages_.at(from).links.push_back(to);

@@ -72,6 +72,9 @@ public:
     // The number of the page at this address, which is new where nobody has named it before.
     page_number add(const url& address);
 
+    // The number of the page at this address, where somebody has named it.
+    std::optional<page_number> find(const url& address) const;
+
     // Says that a page links to another one, or redirects there.
     void add_link(page_number from, page_number to);
     void add_redirect(page_number from, page_number to);

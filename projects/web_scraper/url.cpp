@@ -29,13 +29,18 @@ std::size_t path_in(std::string_view text)
 
 // An address as a browser reads it in a link: without space around it and line breaks in it,
 // without the fragment, and with slashes where an author wrote backslashes. What may not stand
-// where it does is escaped.
-std::string mended(std::string_view text)
+// where it does is escaped. Nothing, where it is too long: what follows takes time with the square
+// of the length.
+std::optional<std::string> mended(std::string_view text)
 {
     text = trimmed(text);
+    text = text.substr(0, text.find('#'));
+    if (text.size() > longest_url) {
+        return std::nullopt;
+    }
     std::string plain;
     bool in_query = false;
-    for (const char c : text.substr(0, text.find('#'))) {
+    for (const char c : text) {
         in_query = in_query || c == '?';
         if (c == '\\' && !in_query) {
             plain += '/';
@@ -69,7 +74,10 @@ bool is_host(std::string_view text)
 std::optional<url> url::parse(std::string_view text)
 {
     const auto plain = mended(text);
-    const auto parsed = urls::parse_uri(plain);  // a view of it
+    if (!plain) {
+        return std::nullopt;
+    }
+    const auto parsed = urls::parse_uri(*plain);  // a view of it
     if (!parsed) {
         return std::nullopt;
     }
@@ -100,13 +108,19 @@ std::optional<url> url::parse(std::string_view text)
         result.target_ = "/";
     }
     result.text_ = result.origin() + result.target_;
+    if (result.text_.size() > longest_url) {
+        return std::nullopt;  // escaped, it has grown
+    }
     return result;
 }
 
 std::optional<url> url::resolve(std::string_view reference) const
 {
     const auto plain = mended(reference);
-    const auto parsed = urls::parse_uri_reference(plain);
+    if (!plain) {
+        return std::nullopt;
+    }
+    const auto parsed = urls::parse_uri_reference(*plain);
     urls::url whole(text_);
     if (!parsed || !whole.resolve(*parsed)) {
         return std::nullopt;
@@ -114,13 +128,19 @@ std::optional<url> url::resolve(std::string_view reference) const
     return parse(whole.buffer());
 }
 
+std::string url::name() const
+{
+    return host_.find(':') == host_.npos ? host_ : "[" + host_ + "]";
+}
+
+std::string url::name_with_port() const
+{
+    return fmt::format("{}:{}", name(), port_);
+}
+
 std::string url::origin() const
 {
-    auto origin = scheme_ + "://" + (host_.find(':') == host_.npos ? host_ : "[" + host_ + "]");
-    if (port_ != default_port(scheme_)) {
-        origin += fmt::format(":{}", port_);
-    }
-    return origin;
+    return scheme_ + "://" + (port_ == default_port(scheme_) ? name() : name_with_port());
 }
 
 }  // namespace web_scraper

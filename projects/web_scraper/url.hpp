@@ -14,6 +14,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,13 +22,19 @@
 
 namespace web_scraper {
 
+// Longer addresses are none. A relative link has its page's address before it, so without a limit
+// a small page with a long `<base href>` fills the memory. Sitemaps allow no more either.
+inline constexpr std::size_t longest_url = 2048;
+
 class url {
 public:
-    // From an absolute address. Nothing, where it is no http or https URL with a host. A name and
-    // password before the host are dropped: a crawler logs in nowhere.
+    // From an absolute address. Nothing, where it is no http or https URL with a host, or longer
+    // than longest_url, the fragment not counted. A name and password before the host are dropped:
+    // a crawler logs in nowhere.
     static std::optional<url> parse(std::string_view text);
 
-    // What `reference`, such as `../b`, means in a document at this address.
+    // What `reference`, such as `../b`, means in a document at this address. Nothing, as above; the
+    // limit holds for the reference and for the result.
     std::optional<url> resolve(std::string_view reference) const;
 
     const std::string& text() const { return text_; }
@@ -36,6 +43,11 @@ public:
     // In lower case; an IPv6 address without its brackets.
     const std::string& host() const { return host_; }
     std::uint16_t port() const { return port_; }
+
+    // The host as it stands in an address, an IPv6 address with its brackets; and with the port
+    // behind it, also where that is the scheme's own: `example.org:80`.
+    std::string name() const;
+    std::string name_with_port() const;
 
     // `http://example.org:8080`. robots.txt and the limits on rate are one for each origin.
     std::string origin() const;

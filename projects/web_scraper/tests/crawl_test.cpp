@@ -3,6 +3,8 @@
 
 #include "web_scraper/crawl.hpp"
 
+#include "web_scraper/html.hpp"
+
 #include "common/clock.hpp"
 #include "common/run.hpp"
 #include "common/task_group.hpp"
@@ -17,6 +19,7 @@
 #include <chrono>
 #include <map>
 #include <memory>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -313,6 +316,18 @@ TEST_CASE("crawl: what the answer for robots.txt means")
         CHECK(answers.asked().empty());
         CHECK(all->whole[0].detail == "robots.txt cannot be read: no whole answer within 30 s");
     }
+    SECTION("more rules than can be compared with every page: nothing may be asked for")
+    {
+        for (std::size_t rule = 0; rule < web_scraper::robots::most_rules; ++rule) {
+            file.body += "Disallow: /*ab\n";
+        }
+        const auto all = crawled(answers);
+        CHECK(answers.asked().empty());
+        CHECK(all->whole[0].is == state::disallowed);
+        CHECK(
+            all->whole[0].detail ==
+            "robots.txt cannot be read: it has too many rules, or one that is too long");
+    }
     SECTION("so large that it cannot be one")
     {
         file.body.resize(10'000'000, '\n');
@@ -398,6 +413,34 @@ TEST_CASE("crawl: it stays on the host and port of the start, and goes where it 
         CHECK(answers.times_asked("http://a.org:8080/") == 1);
         CHECK(answers.times_asked("http://c.org/") == 0);
     }
+}
+
+TEST_CASE("crawl: a host is named as an address has it, whatever the spelling")
+{
+    using web_scraper::host_named;
+    CHECK(host_named("Example.ORG") == "example.org");
+    CHECK(host_named("Example.ORG:8080") == "example.org:8080");
+    CHECK(host_named("example.org:080") == "example.org:80");
+    CHECK(host_named("127.0.0.1:80") == "127.0.0.1:80");
+    CHECK(host_named("[::1]") == "[::1]");
+    CHECK(host_named("[2001:DB8::1]:80") == "[2001:db8::1]:80");
+    for (const auto* text :
+         {"", ":80", "http://example.org", "example.org/", "example.org/a", "joe@example.org",
+          "::1", "[::1", "a b", " example.org", "a:b", "example.org:0", "example.org:65536", "a,b",
+          "a?b", "a#b", "example.org:80:80"}) {
+        INFO(text);
+        CHECK_FALSE(host_named(text));
+    }
+
+    table answers;
+    answers.page(
+        "http://a.org/", {"http://B.org/", "http://[::1]/", "http://[::2]:81/", "http://[::2]/"});
+    auto bounds = quick();
+    bounds.hosts = {*host_named("B.ORG"), *host_named("[::1]:80"), *host_named("[::2]:81")};
+    crawled(answers, bounds);
+    CHECK(
+        answers.asked() ==
+        strings{"http://a.org/", "http://b.org/", "http://[::1]/", "http://[::2]:81/"});
 }
 
 TEST_CASE("crawl: depth is the number of links by the shortest way, however the answers come")
@@ -518,16 +561,24 @@ TEST_CASE("crawl: a page that cannot be had is noted, and the others are gone on
     CHECK(all->took == 30s);
 }
 
-// Parsing such a page takes longer than a hundred beats of a millisecond, on any machine of today.
+// Parsing such a page takes a hundred beats of a millisecond: it has as many links as are read,
+// each of them long.
 TEST_CASE("crawl: while a large page is parsed, the loop goes on")
 {
     table answers;
     auto& page = answers["http://a.org/"];
-    while (page.body.size() < 2'000'000) {
-        page.body += "<a href='/b'>";
+    std::string link = "<a href='";
+    while (link.size() < 1000) {
+        link += "/x/..";
     }
+    link += "/b'>";
+    for (std::size_t links = 0; links < web_scraper::most_links; ++links) {
+        page.body += link;
+    }
+    auto bounds = quick();
+    bounds.page_bytes = page.body.size();
     site whole;
-    crawler crawl(quick(), answers.fetcher(), whole);
+    crawler crawl(bounds, answers.fetcher(), whole);
     int beats = 0;
     const auto beat = [&]() -> awaitable<void> {
         while (true) {
@@ -543,6 +594,20 @@ TEST_CASE("crawl: while a large page is parsed, the loop goes on")
     common::run(common::with_task_group(go), common::clock_mode::steady);
     CHECK(answers.times_asked("http://a.org/b") == 1);
     CHECK(beats >= 10);
+}
+
+TEST_CASE("crawl: a page with more links than are read says so")
+{
+    table answers;
+    strings links(web_scraper::most_links, "/b");
+    answers.page("http://a.org/b", links);
+    links.push_back("/c");
+    answers.page("http://a.org/", links);
+    const auto all = crawled(answers);
+    CHECK(answers.asked() == strings{"http://a.org/", "http://a.org/b"});
+    CHECK(all->whole[0].is == state::fetched);
+    CHECK(all->whole[0].detail == "not read to its end: it has too many links, or goes too deep");
+    CHECK(page_at(*all, "http://a.org/b").detail == "");
 }
 
 TEST_CASE("crawl: what is no HTML is not parsed")
@@ -580,6 +645,46 @@ TEST_CASE("crawl: the limit on pages is kept to, and ends the crawl at once")
     CHECK(crawled(again, bounds)->ended == ending::finished);
 }
 
+TEST_CASE("crawl: no more pages are known than the limit, and links to others are counted")
+{
+    table answers;
+    answers.page("http://a.org/", {"/b", "/c", "/d", "/e", "http://b.org/"});
+    answers.page("http://a.org/b", {"/c", "/", "/f"});
+    answers.redirect("http://a.org/c", "/g");
+    auto bounds = quick();
+    bounds.known = 3;
+    const auto all = crawled(answers, bounds);
+    CHECK(all->ended == ending::finished);
+    CHECK(all->whole.size() == 3);
+    CHECK(answers.asked() == strings{"http://a.org/", "http://a.org/b", "http://a.org/c"});
+    CHECK(page_at(*all, "http://a.org/b").links.size() == 2);
+    CHECK(page_at(*all, "http://a.org/c").is == state::redirected);
+    CHECK_FALSE(page_at(*all, "http://a.org/c").redirect_to);
+    CHECK(
+        page_at(*all, "http://a.org/c").detail ==
+        "302 Reason, to a page beyond the limit on known ones");
+    CHECK(all->progress.left_out == 5);
+
+    bounds.known = 8;
+    const auto whole = crawled(answers, bounds);
+    CHECK(whole->whole.size() == 8);
+    CHECK(whole->progress.left_out == 0);
+}
+
+TEST_CASE("crawl: no more links are kept than the limit, and the others are counted")
+{
+    table answers;
+    answers.page("http://a.org/", {"/b", "/c"});
+    answers.page("http://a.org/b", {"/", "/b", "/c", "/d"});
+    auto bounds = quick();
+    bounds.links = 4;
+    const auto all = crawled(answers, bounds);
+    CHECK(page_at(*all, "http://a.org/").links.size() == 2);
+    CHECK(page_at(*all, "http://a.org/b").links.size() == 2);
+    CHECK(all->whole.size() == 3);  // nor is what the others lead to
+    CHECK(all->progress.left_out == 2);
+}
+
 TEST_CASE("crawl: the limit on bytes is exceeded by what is under way, and no more")
 {
     table answers;
@@ -597,6 +702,61 @@ TEST_CASE("crawl: the limit on bytes is exceeded by what is under way, and no mo
     CHECK(all->ended == ending::byte_limit);
     CHECK(all->progress.bytes >= 20'000);
     CHECK(all->progress.bytes < 20'000 + 4 * 1000);
+}
+
+TEST_CASE("crawl: once the limit on pages is reached, nobody asks what the rules say of the others")
+{
+    table answers;
+    answers["http://a.org/robots.txt"].body = "User-agent: *\nDisallow: /private\n";
+    strings links;
+    for (int i = 0; i < 100; ++i) {
+        links.push_back(fmt::format("/private/{}", i));
+    }
+    answers.page("http://a.org/", links);
+    auto bounds = quick();
+    bounds.pages = 1;
+    const auto all = crawled(answers, bounds);
+    CHECK(all->whole.count(state::known) == 100);
+    CHECK(all->whole.count(state::disallowed) == 0);
+
+    bounds.pages = 2;
+    CHECK(crawled(answers, bounds)->whole.count(state::disallowed) == 100);
+}
+
+// In each of its turns the other task sees how many pages have been gone through. It never sleeps,
+// so virtual time would stand still.
+TEST_CASE("crawl: while the pages that may not be asked for are gone through, others have turns")
+{
+    table answers;
+    answers["http://a.org/robots.txt"].body = "User-agent: *\nDisallow: /private\n";
+    strings links;
+    for (int i = 0; i < 1000; ++i) {
+        links.push_back(fmt::format("/private/{}", i));
+    }
+    answers.page("http://a.org/", links);
+    site whole;
+    crawler crawl(quick(), answers.fetcher(), whole);
+    const std::size_t enough = GENERATE(500U, 10'000U);  // at which it stops the crawl
+    std::set<std::size_t> seen;
+    const auto watch = [&](common::task_group& both) -> awaitable<void> {
+        while (whole.count(state::disallowed) < enough) {
+            seen.insert(whole.count(state::disallowed));
+            co_await common::yield();
+        }
+        both.cancel();
+    };
+    const auto go = [&](common::task_group& both) -> awaitable<void> {
+        both.spawn(watch(both));
+        co_await crawl.run(*url::parse("http://a.org/"));
+        both.cancel();
+    };
+    common::run(common::with_task_group(go), common::clock_mode::steady);
+    if (enough < 1000) {
+        CHECK(whole.count(state::disallowed) == enough);
+    } else {
+        CHECK(seen.size() >= 900);
+        CHECK(whole.count(state::disallowed) == 1000);
+    }
 }
 
 TEST_CASE("crawl: cancelled, it stops where it is, and what is known stands")

@@ -6,6 +6,8 @@
 #include <vector>
 
 using web_scraper::links_in;
+using web_scraper::longest_url;
+using web_scraper::most_links;
 using web_scraper::url;
 
 namespace {
@@ -13,10 +15,34 @@ namespace {
 std::vector<std::string> links(std::string_view page, std::string_view content_type = "text/html")
 {
     std::vector<std::string> found;
-    for (const auto& link : links_in(page, *url::parse("http://a.org/dir/page"), content_type)) {
+    const auto in_page = links_in(page, *url::parse("http://a.org/dir/page"), content_type);
+    for (const auto& link : in_page.links) {
         found.push_back(link.text());
     }
     return found;
+}
+
+bool are_all(std::string_view page)
+{
+    return links_in(page, *url::parse("http://a.org/"), "text/html").all;
+}
+
+std::string repeated(std::string_view text, std::size_t times)
+{
+    std::string whole;
+    for (std::size_t time = 0; time < times; ++time) {
+        whole += text;
+    }
+    return whole;
+}
+
+std::string numbered_links(std::size_t count)
+{
+    std::string page;
+    for (std::size_t link = 0; link < count; ++link) {
+        page += "<a href='?" + std::to_string(link) + "'>";
+    }
+    return page;
 }
 
 using list = std::vector<std::string>;
@@ -87,19 +113,84 @@ TEST_CASE("html: base is where links begin, the first one of a page")
     CHECK(links("<a href='b'><base href='/late/'>") == list{"http://a.org/late/b"});
 }
 
-TEST_CASE("html: a page that goes very deep, and one with very many links")
+TEST_CASE("html: so many links of a page are read, and no more")
 {
-    std::string deep;
-    for (int level = 0; level < 100'000; ++level) {
-        deep += "<div>";
-    }
-    CHECK(links(deep + "<a href='b'>").size() <= 1);  // it must come back, not find it
+    CHECK(links(numbered_links(most_links)).size() == most_links);
+    CHECK(are_all(numbered_links(most_links)));
+    const auto more = numbered_links(most_links + 1);
+    CHECK(links(more).size() == most_links);
+    CHECK_FALSE(are_all(more));
+    // It is the parser that stops: what it would have read, the base of all links, does not count.
+    CHECK(links(more + "<base href='/late/'>").front() == "http://a.org/dir/page?0");
+    CHECK(links(repeated("<a href='b'>", most_links) + "<a href='c'>").size() == 1);
+}
 
-    std::string many;
-    for (int link = 0; link < 20'000; ++link) {
-        many += "<a href='" + std::to_string(link) + "'>";
+// Each link has the base before it: 4000 of them would make 800 MB of this page of 260 KB.
+TEST_CASE("html: links of a page with a long base are no longer than a URL may be")
+{
+    const auto in_page = links_in(
+        "<base href='/" + std::string(200'000, 'x') + "/'>" + numbered_links(4000),
+        *url::parse("http://a.org/"), "text/html");
+    std::size_t size = 0;
+    for (const auto& link : in_page.links) {
+        size += link.text().size();
     }
-    CHECK(links(many).size() == 20'000);
+    CHECK(size <= 4000 * longest_url);
+
+    const auto shorter = "<base href='/" + std::string(longest_url - 50, 'x') + "/'>";
+    CHECK(links(shorter + "<a href='b'>").size() == 1);
+    CHECK(links(shorter + "<a href='" + std::string(50, 'b') + "'>").empty());
+}
+
+// To read on takes time with the square of the depth, or of the end tags that close nothing.
+TEST_CASE("html: a page is read to a depth, and what was found before counts")
+{
+    using web_scraper::deepest_element;
+    const auto deep = repeated("<b>", deepest_element);
+    const auto shallow = repeated("<b>", deepest_element - 3);  // in html and body, and with an a
+    const std::string link = "<a href='b'>";
+    CHECK(links(link + deep + repeated("</i>", 1000) + "<a href='c'>").size() == 1);
+    CHECK_FALSE(are_all(deep + link));
+    CHECK(links(deep + link).empty());
+    CHECK(
+        links(deep + repeated("</b>", deepest_element) + link).empty());  // it is not gone on with
+    CHECK(links(shallow + link).size() == 1);
+    CHECK(are_all(shallow + link));
+    CHECK_FALSE(are_all(repeated("<div>", 100'000)));
+}
+
+TEST_CASE("html: elements one after another make no depth, closed or not")
+{
+    for (const auto* text :
+         {"<br>",
+          "<br/>",
+          "<img src='x'>",
+          "<input>",
+          "<hr>",
+          "<p>",
+          "<p>text",
+          "</p>",
+          "</i>",
+          "<li>",
+          "<tr><td>",
+          "<option>",
+          "<dt><dd>",
+          "<a name='x'>",
+          "<a></a>",
+          "<b>b</b>",
+          "<div><p><b>b</div>",
+          "<ul><li>a<li>b</ul>",
+          "<p>a<wbr>b</p>",
+          "<body>",
+          "<!-- -->",
+          "<script></script>",
+          "<svg><path/></svg>",
+          "<b><i></b></i>"}) {
+        INFO(text);
+        const auto page = repeated(text, 10'000) + "<a href='b'>";
+        CHECK(links(page) == list{"http://a.org/dir/b"});
+        CHECK(are_all(page));
+    }
 }
 
 TEST_CASE("html: what is HTML")

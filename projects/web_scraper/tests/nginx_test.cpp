@@ -527,6 +527,26 @@ TEST_CASE("nginx: limits on depth, pages and bytes")
     }
 }
 
+TEST_CASE("nginx: three pages that name 30 000 make no more known than there is room for")
+{
+    nginx server;
+    const auto numbered = [](int from, strings links) {
+        for (int number = from; links.size() < 10'000; ++number) {
+            links.push_back(fmt::format("{}", number));
+        }
+        return page_with(links);
+    };
+    server.site().write("index.html", numbered(0, {"a.html", "b.html"}));
+    server.site().write("a.html", numbered(100'000, {}));
+    server.site().write("b.html", numbered(200'000, {}));
+    crawl done(server.address(), {full_speed, "--pages=3", "--concurrency=1"});
+    CHECK(done.report.at("pages").as_array().size() == 20'000);
+    CHECK(done.report.at("links_left_out") == 10'001);
+    CHECK(done.run.out.find("left out, since too much is known: 10001\n") != std::string::npos);
+    CHECK(text(done.report.at("crawl")) == "stopped at the limit on pages");
+    CHECK(server.stop().size() == 4);
+}
+
 TEST_CASE("nginx: another host is asked for nothing, unless it is named")
 {
     nginx other;
@@ -548,6 +568,14 @@ TEST_CASE("nginx: another host is asked for nothing, unless it is named")
             server.address(), {full_speed, fmt::format("--host=127.0.0.1:{}", other.port())});
         CHECK(state_of(done, other.address("/a.html")) == "fetched");
         CHECK(times_asked(other.stop()).at("/robots.txt") == 1);
+    }
+    SECTION("named in another spelling")
+    {
+        const auto there = fmt::format("http://localhost:{}/", other.port());
+        server.site().write("index.html", page_with({there}));
+        crawl done(
+            server.address(), {full_speed, fmt::format("--host=LocalHost:{}", other.port())});
+        CHECK(state_of(done, there) != "elsewhere");
     }
 }
 
@@ -629,6 +657,8 @@ TEST_CASE("the program explains itself, and refuses what makes no sense")
         {"http://127.0.0.1/", "--pages=many"},
         {"http://127.0.0.1/", "--bytes=-5"},
         {"http://127.0.0.1/", "--timeout=0"},
+        {"http://127.0.0.1/", "--host=http://127.0.0.1/"},
+        {"http://127.0.0.1/", "--host=::1"},
         {"http://127.0.0.1/", "--colour"},
         {"http://127.0.0.1/", "http://127.0.0.1/"}};
     const folder out;

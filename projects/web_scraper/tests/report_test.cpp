@@ -97,6 +97,18 @@ TEST_CASE("report: broken links with their reasons, as HTML and as JSON")
     CHECK(html.find("b='2'") == html.npos);
 }
 
+TEST_CASE("report: it says how many links are left out")
+{
+    site whole;
+    fill(whole);
+    web_scraper::crawl_facts facts;
+    CHECK(boost::json::parse(web_scraper::to_json(whole, facts)).at("links_left_out") == 0);
+    CHECK(web_scraper::to_html(whole, facts).find("left out") == std::string::npos);
+    facts.left_out = 77;
+    CHECK(boost::json::parse(web_scraper::to_json(whole, facts)).at("links_left_out") == 77);
+    CHECK(web_scraper::to_html(whole, facts).find("77 links are left out") != std::string::npos);
+}
+
 TEST_CASE("report: one of a crawl that knows nothing is whole, too")
 {
     const web_scraper::crawl_facts facts;

@@ -183,6 +183,39 @@ TEST_CASE("robots: what is beyond 500 KiB does not count, and what is before doe
     CHECK(parsed(file + "Disallow: /late\n").allows("/late"));
 }
 
+TEST_CASE("robots: more rules than are compared with a page, or a longer one, allow nothing")
+{
+    const auto numbered = [](std::size_t count) {
+        std::string rules;
+        for (std::size_t rule = 0; rule < count; ++rule) {
+            rules += "Disallow: /" + std::to_string(rule) + "$\n";
+        }
+        return rules;
+    };
+    const std::string us = "User-agent: web_scraper\nCrawl-delay: 3\n";
+    const auto most = parsed(us + numbered(robots::most_rules));
+    CHECK(most.allows("/a"));
+    CHECK_FALSE(most.allows("/7"));
+    CHECK_FALSE(most.is_too_much());
+
+    const auto more = parsed(us + numbered(robots::most_rules + 1));
+    CHECK(more.is_too_much());
+    CHECK_FALSE(more.allows("/a"));
+    CHECK(more.allows("/robots.txt"));
+    CHECK(more.crawl_delay() == common::duration(3s));
+
+    const std::string pattern = "/" + std::string(robots::longest_pattern - 1, 'x');
+    CHECK(parsed(us + "Disallow: " + pattern).allows("/a"));
+    CHECK_FALSE(parsed(us + "Disallow: " + pattern).allows(pattern));
+    CHECK_FALSE(parsed(us + "Allow: " + pattern + "x\n").allows("/a"));
+    CHECK_FALSE(parsed(us + "Disallow: /" + std::string(1000, ' ') + "x").allows("/a"));  // escaped
+
+    // The rules that others have are no concern of ours.
+    const auto others = "User-agent: *\n" + numbered(robots::most_rules + 1);
+    CHECK(parsed(others + us).allows("/a"));
+    CHECK_FALSE(parsed(others).allows("/a"));
+}
+
 // The usual way to match with stars takes time that grows with a power of their number.
 TEST_CASE("robots: no rule is slow to match")
 {

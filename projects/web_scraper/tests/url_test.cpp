@@ -106,6 +106,26 @@ TEST_CASE("a reference means what it means in its document")
     CHECK(resolved(page, "http://") == "none");
 }
 
+TEST_CASE("a URL has a length, beyond which it is none")
+{
+    using web_scraper::longest_url;
+    const std::string site = "http://example.org/";
+    const auto fits = site + std::string(longest_url - site.size(), 'x');
+    CHECK(normal(fits) == fits);
+    CHECK(normal(" " + fits + "#" + fits) == fits);  // what is dropped does not count
+    CHECK_FALSE(url::parse(fits + "x"));
+    CHECK_FALSE(url::parse(site + std::string(longest_url / 2, ' ') + "x"));  // escaped, it grows
+
+    CHECK(resolved(fits, "y") == site + "y");
+    CHECK(resolved(site, fits) == fits);
+    CHECK(resolved(fits, "?y") == "none");
+    CHECK(resolved(site, std::string(longest_url - site.size(), 'x')) == fits);
+    CHECK(resolved(site, std::string(longest_url - site.size() + 1, 'x')) == "none");
+    // What would be short when all is done is refused as well: to do it is what takes the time.
+    CHECK(resolved(site, std::string(longest_url, '/') + "../y") == "none");
+    CHECK(normal("http://example.org" + std::string(longest_url, '\n') + "/") == "none");
+}
+
 TEST_CASE("a URL is its parts")
 {
     const auto whole = url::parse("http://Example.org:8080/a/b?x=1#y").value();
@@ -115,7 +135,11 @@ TEST_CASE("a URL is its parts")
     CHECK(whole.origin() == "http://example.org:8080");
     CHECK(whole.target() == "/a/b?x=1");
     CHECK(url::parse("https://example.org")->port() == 443);
+    CHECK(whole.name() == "example.org");
+    CHECK(url::parse("http://example.org")->name_with_port() == "example.org:80");
+    CHECK(url::parse("http://[::1]/")->name_with_port() == "[::1]:80");
     CHECK(url::parse("http://[::1]/")->host() == "::1");
+    CHECK(url::parse("http://[::1]:8080/")->origin() == "http://[::1]:8080");
     CHECK(url::parse("http://[::1]/")->origin() == "http://[::1]");
 }
 

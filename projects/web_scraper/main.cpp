@@ -16,6 +16,7 @@
 #include "api_client/http_pool.hpp"
 
 #include "common/clock.hpp"
+#include "common/command_line.hpp"
 #include "common/log.hpp"
 #include "common/run.hpp"
 #include "common/serving.hpp"
@@ -186,9 +187,10 @@ int crawl_and_report(const options& given, const url& start)
     if (whole.count(state::fetched) > 0 || facts.ended == ending::interrupted) {
         return 0;
     }
-    fmt::print(
-        stderr, "web_scraper: {}: {}\n", start.text(),
-        what_is_wrong_with_the_start(whole, facts.most_redirects));
+    common::complain(
+        "web_scraper",
+        fmt::format(
+            "{}: {}", start.text(), what_is_wrong_with_the_start(whole, facts.most_redirects)));
     return 1;
 }
 
@@ -258,7 +260,7 @@ int main(int argc, char** argv)
     }
     const auto start = url::parse(given.start);
     if (!start || start->scheme() != "http") {
-        fmt::print(stderr, "web_scraper: '{}' is no http:// address\n", given.start);
+        common::complain("web_scraper", fmt::format("'{}' is no http:// address", given.start));
         return 2;
     }
     limit_what_is_known(given.bounds);
@@ -267,7 +269,7 @@ int main(int argc, char** argv)
     try {
         return crawl_and_report(given, *start);
     } catch (const std::exception& error) {
-        fmt::print(stderr, "web_scraper: {}\n", error.what());
+        common::complain("web_scraper", error.what());
         return 1;
     }
 }

@@ -1,5 +1,7 @@
 #include "api_client/http_message.hpp"
 
+#include <cstdint>  // for rfc7230.hpp, which in Boost 1.83 uses it and does not include it
+
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/rfc7230.hpp>
 

@@ -306,8 +306,8 @@ TEST_CASE("nginx: broken links are reported, with where they were found")
     CHECK(reason_of(done, server.address("/teapot")).starts_with("418"));
     CHECK(reason_of(done, server.address("/failing")) == "500 Internal Server Error");
     CHECK(reason_of(done, server.address("/gone")) == "410 Gone");
-    const auto& found_on = entry(done.report, "broken", server.address("/missing")).at("found_on");
-    CHECK(found_on == json::array{server.address("/"), server.address("/a.html")});
+    const json::array both = {server.address("/"), server.address("/a.html")};
+    CHECK(entry(done.report, "broken", server.address("/missing")).at("found_on") == both);
 
     const auto html = done.out.read("report.html");
     CHECK(html.find("<h2>Broken links: 4</h2>") != html.npos);

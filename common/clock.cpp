@@ -32,12 +32,13 @@ using steady = std::chrono::steady_clock;
 thread_local detail::run_clock* current_clock = nullptr;
 
 // What threads outside a run read. It is kept in atomics, and not behind a pointer to the run's
-// clock, because such a thread can outlive the run.
+// clock, because such a thread can outlive the run. A run may begin or end between two reads, so
+// each member has a meaning of its own: a thread that finds virtual time never asks `start`.
 struct program_clock {
     std::atomic<bool> has_run = false;
     std::atomic<bool> is_virtual = false;
-    std::atomic<time_point> virtual_now = time_point();
-    std::atomic<time_point> start = steady::now();
+    std::atomic<time_point> virtual_now = time_point();  // a virtual run begins at time_point()
+    std::atomic<time_point> start = steady::now();       // of the steady run, or of the program
 };
 
 program_clock program;
@@ -60,9 +61,10 @@ run_clock::run_clock(asio::execution_context& context, clock_mode mode)
       speaks_for_program_(!program.has_run.exchange(true)),
       virtual_now_(start_)
 {
-    if (speaks_for_program_) {
-        program.is_virtual = is_virtual();
+    if (speaks_for_program_ && is_virtual()) {
         program.virtual_now = virtual_now_;
+        program.is_virtual = true;
+    } else if (speaks_for_program_) {
         program.start = start_;
     }
 }
@@ -250,7 +252,11 @@ duration elapsed()
     if (const auto* const clock = detail::run_clock::current()) {
         return clock->elapsed();
     }
-    return now() - program.start.load();
+    if (program.is_virtual) {
+        return program.virtual_now.load() - time_point();
+    }
+    const time_point start = program.start;  // first: a run that begins now begins later than this
+    return steady::now() - start;
 }
 
 double seconds_since(time_point start)

@@ -53,11 +53,11 @@ inline std::vector<std::string> lines_of(const std::string& text)
     return lines;
 }
 
-// "0\n1\n...", for `submit --each-line`.
-inline std::string job_lines(int count)
+// The numbers from `first` to `end`, without that, as lines for `submit --each-line`.
+inline std::string job_lines(int first, int end)
 {
     std::string lines;
-    for (int i = 0; i < count; ++i) {
+    for (int i = first; i < end; ++i) {
         lines += std::to_string(i) + '\n';
     }
     return lines;

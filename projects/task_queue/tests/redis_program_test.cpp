@@ -57,7 +57,7 @@ struct bench {
             PROGRAM, options_for(
                          {"submit", "--each-line", "--builtin", "--tries", "50", "append",
                           directory / "done"}));
-        submit.write(task_queue::tests::job_lines(count));
+        submit.write(task_queue::tests::job_lines(0, count));
         submit.close_input();
         const auto ran = submit.wait();
         INFO(ran.err);
@@ -116,7 +116,7 @@ TEST_CASE("three workers on Redis, killed by SIGKILL in the middle of 10 000 job
         workers.push_back(here.worker({"--until-empty"}));
     }
     for (int kill = 1; kill <= kills; ++kill) {
-        here.wait_for_lines(kill * jobs / (kills + 1));
+        here.wait_for_lines(kill * jobs / (2 * kills));
         auto& victim = workers[static_cast<std::size_t>(kill) % workers.size()];
         victim->signal(SIGKILL);
         CHECK(victim->wait().status == 128 + SIGKILL);
@@ -143,7 +143,7 @@ TEST_CASE(
         workers.push_back(here.worker({"--until-empty"}));
     }
     for (int crash = 1; crash <= 3; ++crash) {
-        here.wait_for_lines(crash * jobs / 4);
+        here.wait_for_lines(crash * jobs / 6);
         here.server.kill();
         auto& victim = workers[static_cast<std::size_t>(crash) % workers.size()];
         victim->signal(SIGKILL);

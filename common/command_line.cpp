@@ -56,17 +56,6 @@ const subcommand& command_named(const std::string& name, const std::vector<subco
     return *found;
 }
 
-// Started with a standard stream closed, the program would open something else in its place, such
-// as a socket, and print into that.
-void open_standard_streams()
-{
-    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
-        if (::fcntl(stream, F_GETFD) == -1 && errno == EBADF) {
-            ::open("/dev/null", O_RDWR);  // takes the lowest descriptor that is free: this one
-        }
-    }
-}
-
 void run_named(arguments words, const std::vector<subcommand>& commands)
 {
     const auto name = words.empty() ? std::string() : words.front();
@@ -106,6 +95,15 @@ int run_command(int argc, char** argv, const std::vector<subcommand>& commands)
         complain(program, failure.what());
     }
     return 1;
+}
+
+void open_standard_streams()
+{
+    for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(stream, F_GETFD) == -1 && errno == EBADF) {
+            ::open("/dev/null", O_RDWR);  // takes the lowest descriptor that is free: this one
+        }
+    }
 }
 
 void complain(std::string_view program, std::string_view message)

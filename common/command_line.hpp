@@ -37,8 +37,12 @@ public:
     using std::runtime_error::runtime_error;
 };
 
-// Gives the exit status for main to return.
+// Gives the exit status for main to return. Opens the standard streams first.
 int run_command(int argc, char** argv, const std::vector<subcommand>& commands);
+
+// Opens /dev/null for each standard stream that is closed. A program that was started so would open
+// something else in its place, such as a file, and print into that. For the beginning of main.
+void open_standard_streams();
 
 // Writes `program: message` on stderr, in a line. If that fails there is nobody left to be told, so
 // it throws nothing, and changes nothing about how the program ends.

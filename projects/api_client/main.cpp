@@ -72,6 +72,7 @@ int run(const std::function<void()>& command)
 
 int main(int argc, char** argv)
 {
+    common::open_standard_streams();
     CLI::App app(
         "Asks servers over HTTP, and gives up neither too early nor too late.", "api_client");
     app.require_subcommand(0, 1);

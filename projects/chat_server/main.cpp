@@ -123,6 +123,7 @@ void check(const settings& given)
 
 int main(int argc, char** argv)
 {
+    common::open_standard_streams();
     CLI::App app("A chat in the browser: serves until SIGINT or SIGTERM", "chat_server");
     settings given;
     add_options(app, given);

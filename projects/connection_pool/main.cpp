@@ -174,6 +174,7 @@ std::string first_reason(const std::exception& error)
 
 int main(int argc, char** argv)
 {
+    common::open_standard_streams();
     settings given;
     CLI::App app("Books transfers between accounts by many tasks through few connections.");
     app.add_option("--sqlite", given.sqlite, "keep the books in this file, not a temporary one")

@@ -5,6 +5,7 @@
 // Run      ./learn run file_streaming --help
 // Read     projects/file_streaming/README.md, and docs/progression.md, Part V
 
+#include "common/command_line.hpp"
 #include "file_streaming/bench.hpp"
 #include "file_streaming/commands.hpp"
 
@@ -69,6 +70,7 @@ void add_settings(CLI::App& command, parsed& values)
 
 int main(int argc, char** argv)
 {
+    common::open_standard_streams();
     // Where a limit on the size of files is reached, write then fails, and does not end the
     // program.
     std::signal(SIGXFSZ, SIG_IGN);

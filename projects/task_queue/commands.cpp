@@ -1,5 +1,6 @@
 #include "task_queue/commands.hpp"
 
+#include "common/command_line.hpp"
 #include "common/log.hpp"
 #include "common/task_group.hpp"
 #include "common/timeout.hpp"
@@ -35,14 +36,14 @@ redis_address address_of(const queue_place& place)
     try {
         return redis_address(place.redis);
     } catch (const std::invalid_argument& refusal) {
-        throw usage_error(refusal.what());
+        throw common::usage_error(refusal.what());
     }
 }
 
 redis_options options_of(const queue_place& place)
 {
     if (place.lease < shortest_lease) {
-        throw usage_error(fmt::format("a lease is {} or more", text_of(shortest_lease)));
+        throw common::usage_error(fmt::format("a lease is {} or more", text_of(shortest_lease)));
     }
     redis_options options{address_of(place)};
     options.name = place.name;
@@ -89,13 +90,13 @@ std::vector<job> jobs_of(const submit_options& options)
     }
     for (const auto& each : jobs) {
         if (each.words.empty()) {
-            throw usage_error("submit needs a command");
+            throw common::usage_error("submit needs a command");
         }
         if (each.builtin) {
             try {
                 check_builtin(each);
             } catch (const std::invalid_argument& refusal) {
-                throw usage_error(refusal.what());
+                throw common::usage_error(refusal.what());
             }
         }
     }

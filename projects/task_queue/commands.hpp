@@ -1,5 +1,5 @@
 // What the program can be told to do. Each command is a coroutine that runs to its end; it prints
-// to stdout, and throws what goes wrong.
+// to stdout, and throws what goes wrong: common::usage_error where the command line makes no sense.
 
 #pragma once
 
@@ -27,12 +27,6 @@ struct queue_place {
 struct submit_options {
     job like;                // without an id
     bool each_line = false;  // a job for each line of stdin, with the line as its last word
-};
-
-// A command line that makes no sense.
-class usage_error : public std::runtime_error {
-public:
-    using std::runtime_error::runtime_error;
 };
 
 // A second signal has come: the worker leaves without finishing anything. Thrown past everything

@@ -5,6 +5,7 @@
 // Run      ./learn run task_queue --help
 // Read     projects/task_queue/README.md, and docs/progression.md, Part V
 
+#include "common/command_line.hpp"
 #include "common/run.hpp"
 #include "task_queue/commands.hpp"
 
@@ -13,7 +14,6 @@
 #include <CLI/Error.hpp>
 #include <CLI/Formatter.hpp>
 
-#include <cstdio>
 #include <exception>
 #include <functional>
 #include <stdexcept>
@@ -118,13 +118,13 @@ int run(const std::function<void()>& command)
         command();
         flush_stdout();
         return 0;
-    } catch (const usage_error& failure) {
-        std::fprintf(stderr, "task_queue: %s\n", failure.what());
+    } catch (const common::usage_error& failure) {
+        common::complain("task_queue", failure.what());
         return 2;
     } catch (const left_at_once& second) {
         return 128 + second.signal;
     } catch (const std::exception& failure) {
-        std::fprintf(stderr, "task_queue: %s\n", failure.what());
+        common::complain("task_queue", failure.what());
         return 1;
     }
 }
@@ -133,6 +133,7 @@ int run(const std::function<void()>& command)
 
 int main(int argc, char** argv)
 {
+    common::open_standard_streams();
     CLI::App app("Runs jobs at least once, whatever crashes.", "task_queue");
     app.require_subcommand(1);
     app.fallthrough();

@@ -248,6 +248,7 @@ void describe(CLI::App& app, options& given)
 
 int main(int argc, char** argv)
 {
+    common::open_standard_streams();
     options given;
     CLI::App app(
         "Goes through a web site from link to link, within limits, and reports broken links.",

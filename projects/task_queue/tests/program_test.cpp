@@ -214,6 +214,22 @@ TEST_CASE("output that cannot be written is an error, and the jobs are submitted
     }
 }
 
+TEST_CASE("started with closed standard streams, it prints into nothing, and not into the journal")
+{
+    const bench here;
+    for (const std::string closed : {"<&-", ">&-", "2>&-", "<&- >&- 2>&-"}) {
+        CAPTURE(closed);
+        const auto run = [&](const std::string& command) {
+            return here.run_by_shell("exec \"$0\" --journal \"$1\" " + command + closed, "").status;
+        };
+        CHECK(run("submit -- sh -c 'echo out; echo err >&2' ") == 0);
+        CHECK(run("status ") == 0);
+        CHECK(run("nonsense ") == 2);
+        CHECK(run("worker --until-empty ") == 0);
+    }
+    CHECK(here.said({"status"}).find("done     4\n") != std::string::npos);
+}
+
 TEST_CASE("a worker that runs finds what is submitted, and a second worker is refused")
 {
     const bench here;

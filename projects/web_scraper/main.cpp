@@ -176,7 +176,8 @@ void limit_what_is_known(limits& bounds)
     bounds.links = 300 * pages;
 }
 
-// 0 if there was a page at the start. What is wrong with the others is what one wants to know.
+// Gives the exit status: 1 if no page at all was fetched, and nobody has interrupted it. What is
+// wrong with some of them is what one wants to know.
 int crawl_and_report(const options& given, const url& start)
 {
     common::raise_descriptor_limit();

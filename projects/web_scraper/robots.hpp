@@ -43,7 +43,7 @@ public:
     // Whether a URL's target, such as `/a?b=1`, may be asked for. robots.txt itself always may.
     bool allows(std::string_view target) const;
 
-    // That is so.
+    // Whether nothing is allowed because the rules were too many, or one too long.
     bool is_too_much() const { return too_much_; }
 
     // The shortest time between two requests that the site asks for. At most a day.

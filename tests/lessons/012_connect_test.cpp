@@ -1,5 +1,6 @@
 // Both sides of lesson 012 as processes, each with the other and with nc.
 
+#include "common/temporary_folder.hpp"
 #include "tests/lessons/012_server.hpp"
 #include "tests/support/client.hpp"
 #include "tests/support/program.hpp"
@@ -60,10 +61,8 @@ TEST_CASE("012 connect: stdin and stdout may be pipes, files or nothing")
 {
     server kitchen;
     const auto connect = program + " connect " + std::to_string(kitchen.port());
-    const auto folder =
-        std::filesystem::temp_directory_path() / ("012_connect-" + std::to_string(kitchen.port()));
-    std::filesystem::create_directory(folder);
-    const auto file = folder.string() + "/file";
+    const common::temporary_folder folder;
+    const auto file = (folder / "file").string();
 
     CHECK(
         in_shell("printf 'soup\\ntea' | " + connect + " | cat").out ==
@@ -78,7 +77,6 @@ TEST_CASE("012 connect: stdin and stdout may be pipes, files or nothing")
     CHECK(
         in_shell("echo soup | " + connect + " >/dev/full").err ==
         "012_streams: No space left on device\n");
-    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("012 connect: ten mebibytes go through both ways")

@@ -1,5 +1,6 @@
 #include "tests/support/program.hpp"
 
+#include "common/temporary_folder.hpp"
 #include "tests/support/document.hpp"
 
 #include <boost/system/system_error.hpp>
@@ -8,7 +9,6 @@
 #include <fmt/format.h>
 
 #include <csignal>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -92,13 +92,12 @@ TEST_CASE("what a program leaves behind goes with it")
 // As when ctest kills a test that hangs in a lesson that hangs.
 TEST_CASE("a program does not outlive the test that started it")
 {
-    const auto file =
-        std::filesystem::temp_directory_path() / ("stubborn-" + std::to_string(getpid()));
+    const common::temporary_folder folder;
+    const auto file = folder / "number";
     const auto run =
         support::run_program(STUBBORN, {.arguments = {"nest", file.string()}, .deadline = 1s});
     CHECK(run.timed_out);
     const auto inner = support::read_file(file);
-    std::filesystem::remove(file);
     REQUIRE_FALSE(inner.empty());
     CHECK(dies(inner));
 }

@@ -3,6 +3,7 @@
 #include "common/clock.hpp"
 #include "common/gather.hpp"
 #include "common/run.hpp"
+#include "common/temporary_folder.hpp"
 #include "common/timeout.hpp"
 #include "tests/common/helpers.hpp"
 
@@ -222,9 +223,7 @@ TEST_CASE("process: it has this program's environment, and what is added or chan
 TEST_CASE("process: a program that cannot be started is an error that names it")
 {
     const leaves_nothing after;
-    const auto folder =
-        std::filesystem::temp_directory_path() / fmt::format("process-{}", getpid());
-    std::filesystem::create_directory(folder);
+    const common::temporary_folder folder;
     const auto plain = (folder / "plain").string();
     const auto broken = (folder / "broken").string();
     std::ofstream(plain) << "no program\n";
@@ -245,9 +244,8 @@ TEST_CASE("process: a program that cannot be started is an error that names it")
     CHECK(reason("/no/such/program") == errc::no_such_file_or_directory);
     CHECK(reason("") == errc::no_such_file_or_directory);
     CHECK(reason(plain) == errc::permission_denied);
-    CHECK(reason(folder.string()) == errc::permission_denied);
+    CHECK(reason(folder.path().string()) == errc::permission_denied);
     CHECK(reason(broken) == errc::executable_format_error);
-    std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("process: what cannot be started runs nothing of this program in its place")

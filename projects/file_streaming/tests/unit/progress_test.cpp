@@ -36,8 +36,8 @@ TEST_CASE("the rate is that of the last three seconds")
     CHECK_FALSE(meter.rate());
     meter.add(start + 1s, 1000);
     CHECK(meter.rate() == 1000.0);
-    for (int second = 2; second <= 10; ++second) {
-        meter.add(start + std::chrono::seconds(second), 1000 + 10u * (second - 1u));
+    for (unsigned second = 2; second <= 10; ++second) {
+        meter.add(start + std::chrono::seconds(second), 1000 + 10 * (second - 1));
     }
     CHECK(meter.rate() == 10.0);
 

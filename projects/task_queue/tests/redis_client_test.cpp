@@ -17,6 +17,8 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -139,15 +141,26 @@ TEST_CASE(
 {
     redis_server server;
     server.start();
-    with_client(server, [](redis_client& redis) -> awaitable<void> {
+    const auto body = [](redis_client& redis, redis_client& other) -> awaitable<void> {
         for (int i = 0; i < 20; ++i) {
-            // Redis keeps this one for 50 ms; it is cancelled before, and its reply comes later.
-            auto slow = redis.command(words("BLPOP", "nothing", "0.05"));
+            // Redis keeps this one until the other client brings what it waits for. By then it is
+            // cancelled, and its reply comes before that of the next one.
+            const auto key = fmt::format("key-{}", i);
+            auto slow = redis.command(words("BLPOP", key, "0"));
             const auto how = co_await error_of(common::with_timeout(1ms, std::move(slow)));
             CHECK(how == "timeout");
+            co_await other.command(words("RPUSH", key, "late"));
             const auto echo = co_await redis.command(words("ECHO", std::to_string(i)));
             CHECK(echo.text == std::to_string(i));
         }
+    };
+    with_client(server, [&](redis_client& redis) -> awaitable<void> {
+        redis_client other(redis_address(server.address()), true);
+        co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
+            both.spawn(other.run());
+            co_await body(redis, other);
+            both.cancel();
+        });
     });
 }
 

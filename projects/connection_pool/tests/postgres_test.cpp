@@ -321,14 +321,20 @@ TEST_CASE("postgres: a deadline ends the statement on the server, and the connec
         const auto before = co_await process_of(*there);
         const auto executor = co_await asio::this_coro::executor;
 
-        started sleeping(
-            executor, common::with_timeout(300ms, there->query("select pg_sleep(1000)")));
-        co_await until_running(*other, "pg_sleep");
-        co_await until_ended(sleeping);
-        CHECK(sleeping.failed_with<common::timeout_error>());
-        tests::check_equal(co_await running(*other, "pg_sleep"), 0);
-
-        CHECK(there->usable());
+        // Where the deadline was over before the statement was seen to run, there is another one.
+        bool seen = false;
+        for (auto deadline = 300ms; !seen; deadline *= 2) {
+            const started sleeping(
+                executor, common::with_timeout(deadline, there->query("select pg_sleep(1000)")));
+            while (sleeping.running() && !seen) {
+                const auto found = co_await running(*other, "pg_sleep");
+                seen = found > 0;
+            }
+            co_await until_ended(sleeping);
+            CHECK(sleeping.failed_with<common::timeout_error>());
+            tests::check_equal(co_await running(*other, "pg_sleep"), 0);
+            CHECK(there->usable());
+        }
         tests::check_equal(co_await process_of(*there), before);
     });
 }
@@ -341,8 +347,13 @@ TEST_CASE("postgres: statements cancelled at any moment leave no answer for the 
         std::mt19937 chance(11);
         int cancelled = 0;
         for (std::int64_t round = 0; round < 400; ++round) {
-            const auto limit = std::chrono::microseconds(chance() % 3000);
-            const auto own = fmt::format("select {} from pg_sleep(0.001)", round);
+            // Most may end either way. Of each ten, one would never be done, and one has time.
+            const bool endless = round % 10 == 0;
+            const bool has_time = round % 10 == 5;
+            const auto limit =
+                has_time ? common::duration(1h) : std::chrono::microseconds(chance() % 3000);
+            const auto own =
+                fmt::format("select {} from pg_sleep({})", round, endless ? "1000" : "0.001");
             try {
                 const auto found = co_await common::with_timeout(limit, there->query(own));
                 CHECK(found.integer(0, 0) == round);
@@ -353,8 +364,8 @@ TEST_CASE("postgres: statements cancelled at any moment leave no answer for the 
             const auto next = co_await there->query("select $1::int, pg_sleep(0.001)", round);
             CHECK(next.integer(0, 0) == round);
         }
-        CHECK(cancelled > 0);
-        CHECK(cancelled < 400);
+        CHECK(cancelled >= 40);
+        CHECK(cancelled <= 360);
         tests::check_equal(co_await process_of(*there), before);
     });
 }
@@ -426,13 +437,14 @@ TEST_CASE("postgres: of two transactions in a deadlock one is a conflict, and th
             const auto two = co_await here.open();
             const auto executor = co_await asio::this_coro::executor;
             co_await bank::open_accounts(*one, 2);
-            const auto work = [](db::connection& there, int first, int second) -> awaitable<void> {
+            common::barrier both_have_one(2);
+            const auto work = [&](db::connection& there, int first, int second) -> awaitable<void> {
                 co_await db::with_transaction(
                     there, [&](db::transaction& books) -> awaitable<void> {
                         const std::string add =
                             "update pool_accounts set balance = balance + 1 where id = $1";
                         co_await books.query(add, first);
-                        co_await common::sleep_for(200ms);
+                        co_await both_have_one.arrive_and_wait();
                         co_await books.query(add, second);
                         co_await books.commit();
                     });
@@ -555,20 +567,30 @@ TEST_CASE("postgres: a pool that is exhausted says so in time, and serves again 
         bank::connections pool(limits, [&] { return here.open(); });
         const auto other = co_await here.open();
         const auto executor = co_await asio::this_coro::executor;
+        // Under load it can take longer than that to open one, too.
+        const auto acquire_in_the_end = [&]() -> awaitable<bank::connections::lease> {
+            while (true) {
+                try {
+                    co_return co_await pool.acquire();
+                } catch (const db::acquire_timeout&) {
+                    // and once more
+                }
+            }
+        };
         const auto work = [&]() -> awaitable<void> {
-            const auto lease = co_await pool.acquire();
+            const auto lease = co_await acquire_in_the_end();
             co_await lease->query("select pg_sleep(1000)");
         };
         started one(executor, work());
         started two(executor, work());
         co_await until_running(*other, "pg_sleep", 2);
-        const started three(executor, work());
-        co_await until_ended(three);
-        CHECK(three.failed_with<db::acquire_timeout>());
-        const started four(executor, [](bank::connections& from) -> awaitable<void> {
-            const auto lease = co_await from.acquire();
+        const bool exhausted = co_await fails_with<db::acquire_timeout>(pool.acquire());
+        CHECK(exhausted);
+        const auto ask = [&]() -> awaitable<void> {
+            const auto lease = co_await acquire_in_the_end();
             tests::check_equal(co_await number(lease->query("select 4")), 4);
-        }(pool));
+        };
+        const started four(executor, ask());
         CHECK(pool.waiting() == 1);
         one.cancel();
         co_await until_ended(four);
@@ -577,10 +599,11 @@ TEST_CASE("postgres: a pool that is exhausted says so in time, and serves again 
         co_await until_ended(one);
         co_await until_ended(two);
         CHECK(pool.statistics().opened == 2);
-        tests::check_equal(
-            co_await number(other->query(
-                "select count(*) from pg_stat_activity where backend_type = 'client backend'")),
-            3);
+        std::int64_t there = 0;
+        while (there != 3) {  // an opening that was given up is gone a little later
+            there = co_await number(other->query(
+                "select count(*) from pg_stat_activity where backend_type = 'client backend'"));
+        }
     });
 }
 
@@ -675,9 +698,12 @@ TEST_CASE("postgres: connections killed all the time, and no transfer is lost or
                 }
             }
         };
-        const auto count = co_await book_under(here, pool, 600, 20, kill);
-        CHECK(killed >= 20);
-        CHECK(count.retries > 0);
+        std::size_t retries = 0;
+        while (killed < 20) {  // mostly the first time is enough
+            const auto count = co_await book_under(here, pool, 600, 20, kill);
+            retries += count.retries;
+        }
+        CHECK(retries > 0);
         CHECK(pool.statistics().broken > 0);
     });
 }

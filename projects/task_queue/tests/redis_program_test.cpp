@@ -70,6 +70,16 @@ struct bench {
         return std::make_unique<background_program>(PROGRAM, options_for(std::move(arguments)));
     }
 
+    // They stay when the queue is empty: a kill that comes late finds its victim, too.
+    std::vector<std::unique_ptr<background_program>> three_workers() const
+    {
+        std::vector<std::unique_ptr<background_program>> workers;
+        for (int i = 0; i < 3; ++i) {
+            workers.push_back(worker());
+        }
+        return workers;
+    }
+
     int lines_done() const
     {
         return static_cast<int>(lines_of(read_file(directory / "done")).size());
@@ -111,20 +121,20 @@ TEST_CASE("three workers on Redis, killed by SIGKILL in the middle of 10 000 job
     bench here;
     here.server.start();
     here.submit_numbers(jobs);
-    std::vector<std::unique_ptr<background_program>> workers;
-    for (int i = 0; i < 3; ++i) {
-        workers.push_back(here.worker({"--until-empty"}));
-    }
+    auto workers = here.three_workers();
     for (int kill = 1; kill <= kills; ++kill) {
         here.wait_for_lines(kill * jobs / (2 * kills));
         auto& victim = workers[static_cast<std::size_t>(kill) % workers.size()];
         victim->signal(SIGKILL);
         CHECK(victim->wait().status == 128 + SIGKILL);
-        victim = here.worker({"--until-empty"});
+        victim = here.worker();
     }
+    here.wait_for_lines(jobs);
     for (auto& each : workers) {
+        each->signal(SIGTERM);
         CHECK(each->wait().status == 0);
     }
+    here.said({"worker", "--until-empty"});
     const int duplicates = here.check_numbers(jobs);
     CHECK(duplicates <= kills * 4);  // what the victims had in hand, and no more
     fmt::print("{} jobs, {} kills, {} done twice\n", jobs, kills, duplicates);
@@ -138,26 +148,26 @@ TEST_CASE(
     bench here;
     here.server.start();
     here.submit_numbers(jobs);
-    std::vector<std::unique_ptr<background_program>> workers;
-    for (int i = 0; i < 3; ++i) {
-        workers.push_back(here.worker({"--until-empty"}));
-    }
+    auto workers = here.three_workers();
     for (int crash = 1; crash <= 3; ++crash) {
         here.wait_for_lines(crash * jobs / 6);
         here.server.kill();
         auto& victim = workers[static_cast<std::size_t>(crash) % workers.size()];
         victim->signal(SIGKILL);
         CHECK(victim->wait().status == 128 + SIGKILL);
-        victim = here.worker({"--until-empty"});  // finds no Redis
+        victim = here.worker();  // finds no Redis
         victim->wait_for_line("trying again");
         here.server.start();
     }
+    here.wait_for_lines(jobs);
     for (auto& each : workers) {
+        each->signal(SIGTERM);
         const auto ran = each->wait();
         INFO(ran.err);
         CHECK(ran.status == 0);
         CHECK(ran.out.find("redis: ") != std::string::npos);
     }
+    here.said({"worker", "--until-empty"});
     const int duplicates = here.check_numbers(jobs);
     CHECK(duplicates <= 3 * 3 * 4);  // at each crash, what all workers had in hand
     fmt::print("{} jobs, 3 crashes of Redis, 3 kills, {} done twice\n", jobs, duplicates);

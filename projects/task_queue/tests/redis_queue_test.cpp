@@ -32,9 +32,9 @@ using task_queue::tests::redis_server;
 
 namespace {
 
-constexpr milliseconds lease = 300ms;
+constexpr milliseconds short_lease = 300ms;
 
-redis_options options_for(const redis_server& server)
+redis_options options_for(const redis_server& server, milliseconds lease = short_lease)
 {
     redis_options options{redis_address(server.address())};
     options.lease = lease;
@@ -52,11 +52,13 @@ void with_queue_on(const redis_server& server, std::function<awaitable<void>(red
     common::run(main(), common::clock_mode::steady);
 }
 
-// A worker of its own, which dies without a word when the body has ended.
+// A worker of its own, which dies without a word when the body has ended. Others are dead to it
+// after the lease.
 awaitable<void> as_another_worker(
-    const redis_server& server, std::function<awaitable<void>(redis_queue&)> body)
+    const redis_server& server, std::function<awaitable<void>(redis_queue&)> body,
+    milliseconds lease = short_lease)
 {
-    redis_queue queue(options_for(server));
+    redis_queue queue(options_for(server, lease));
     co_await with_queue(queue, [&] { return body(queue); });
 }
 
@@ -141,10 +143,11 @@ TEST_CASE("redis queue: by priority, then in the order in which they came; each 
             CHECK(all.back().tries == 1);
         }
         CHECK(order == "h n1 n2 l ");
-        co_await as_another_worker(server, [](redis_queue& other) -> awaitable<void> {
+        const auto look = [](redis_queue& other) -> awaitable<void> {
             const bool nothing = co_await has_nothing(other);
             CHECK(nothing);
-        });
+        };
+        co_await as_another_worker(server, look, 1h);
         now = co_await numbers(queue);
         CHECK(now == "0/0/0 waiting, 0 delayed, 4 running, 0 dead, 0 done");
         for (const auto& each : all) {
@@ -414,13 +417,14 @@ TEST_CASE("redis queue: what a dead worker had goes to another after the lease, 
     redis_server server;
     server.start();
     with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
-        co_await as_another_worker(server, [](redis_queue& other) -> awaitable<void> {
+        std::chrono::steady_clock::time_point life;
+        co_await as_another_worker(server, [&](redis_queue& other) -> awaitable<void> {
             co_await add(other, named("j"));
+            life = std::chrono::steady_clock::now();
             co_await take(other);
         });
-        const auto death = std::chrono::steady_clock::now();
         const auto taken = co_await take(queue);
-        CHECK(std::chrono::steady_clock::now() - death >= lease - lease / 3 - 50ms);
+        CHECK(std::chrono::steady_clock::now() - life >= short_lease - 2ms);
         CHECK(taken.what.id == "j");
         CHECK(taken.tries == 2);
     });
@@ -434,13 +438,17 @@ TEST_CASE(
     with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
         co_await add(queue, named("j"));
         const auto taken = co_await take(queue);
-        co_await as_another_worker(server, [](redis_queue& other) -> awaitable<void> {
-            for (int i = 0; i < 20; ++i) {
+        // The worker renews its lease each 100 ms. For the other it is dead after two seconds, so
+        // that one late renewal makes no difference.
+        const auto look = [](redis_queue& other) -> awaitable<void> {
+            const auto end = common::now() + 2500ms;
+            while (common::now() < end) {
                 const bool nothing = co_await has_nothing(other);
                 CHECK(nothing);
-                co_await common::sleep_for(lease / 4);
+                co_await common::sleep_for(50ms);
             }
-        });
+        };
+        co_await as_another_worker(server, look, 2s);
         CHECK_FALSE(taken.lost->is_set());
         const auto next = co_await queue.failed(taken, "no", 0ms);
         CHECK(next == after_failure::again);

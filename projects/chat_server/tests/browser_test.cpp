@@ -142,9 +142,9 @@ TEST_CASE("a name that is taken is said so, and another one can be chosen")
 {
     need_browser();
     server chat;
-    auto ada = peer::in_room(chat.port(), "Ada", "lobby");
     const web_driver driver;
     browser page(driver);
+    auto ada = peer::in_room(chat.port(), "Ada", "lobby");
     page.open(url_of(chat));
     page.type("#nick", "ada");
     page.click("#entrance button");
@@ -163,8 +163,13 @@ TEST_CASE("when the server stops, the page says so, and it comes back when the s
     const web_driver driver;
     browser page(driver);
     enter(page, *chat, "Ada");
+    // The page says it for half a second only, so it has to keep what it has said.
+    page.run(
+        "const status = document.getElementById('status'); window.said = []; "
+        "new MutationObserver(() => said.push(status.textContent))"
+        ".observe(status, { childList: true })");
     chat->signal(SIGTERM);
-    page.wait_until("document.getElementById('status').textContent.startsWith('the server stops')");
+    page.wait_until("said.some((text) => text.startsWith('the server stops'))");
     CHECK(chat->wait().status == 0);
 
     // What is typed while there is no connection is not lost.

@@ -41,7 +41,7 @@ TEST_CASE("told to stop, the server says goodbye to all, and ends with status 0"
 
 TEST_CASE("told to stop, it sends what is waiting before the goodbye")
 {
-    server chat;
+    server chat({"--grace", "3600"});
     auto ada = peer::in_room(chat.port(), "Ada", "tea");
     auto bob = peer::in_room(chat.port(), "Bob", "tea");
     for (int message = 0; message < 10; ++message) {

@@ -358,6 +358,18 @@ std::size_t resident_memory(pid_t process)
     return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
 
+std::size_t peak_resident_memory(pid_t process)
+{
+    std::istringstream status(read_file(fmt::format("/proc/{}/status", process)));
+    std::size_t kibibytes = 0;
+    for (std::string line; std::getline(status, line);) {
+        if (line.starts_with("VmHWM:")) {
+            kibibytes = std::stoul(line.substr(line.find(':') + 1));
+        }
+    }
+    return kibibytes * 1024;
+}
+
 std::size_t open_descriptors(pid_t process)
 {
     const std::filesystem::directory_iterator open(fmt::format("/proc/{}/fd", process));

@@ -126,6 +126,9 @@ std::chrono::milliseconds processor_time(pid_t process);
 // The memory of a running process that is in RAM, in bytes.
 std::size_t resident_memory(pid_t process);
 
+// The most that it has had there, so far.
+std::size_t peak_resident_memory(pid_t process);
+
 // How many descriptors a running process has open.
 std::size_t open_descriptors(pid_t process);
 

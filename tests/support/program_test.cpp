@@ -176,6 +176,7 @@ TEST_CASE("the processor time, memory and descriptors of a running program are k
     }
     CHECK(support::processor_time(idle.id()) < 100ms);
     CHECK(support::resident_memory(idle.id()) > 100'000);
+    CHECK(support::peak_resident_memory(idle.id()) >= support::resident_memory(idle.id()));
     CHECK(support::open_descriptors(idle.id()) == 3);
 }
 

@@ -28,8 +28,8 @@ TEST_CASE("checksums are those of sha256sum, to the byte")
 
         const auto expected = support::run_program(sha256sum, {.arguments = files});
         REQUIRE(expected.status == 0);
-        std::vector<std::string> arguments = {
-            "checksum", "--engine", engine, "--block-size", "64K"};
+        std::vector<std::string> arguments = {"checksum", "-q",           "--engine",
+                                              engine,     "--block-size", "64K"};
         arguments.insert(arguments.end(), files.begin(), files.end());
         const auto run = run_with(arguments);
         CHECK(run.status == 0);

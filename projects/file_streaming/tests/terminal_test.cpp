@@ -71,8 +71,8 @@ TEST_CASE("a copy ends with a line that states its rate, its engine and its memo
     const test_folder folder;
     write_file(folder / "file", some_bytes(3'000'000));
     const auto run = run_with(
-        {"copy", "--engine", "threads", "--block-size", "64K", "--blocks", "5", folder / "file",
-         folder / "copy"});
+        {"copy", "--interval", "3600", "--engine", "threads", "--block-size", "64K", "--blocks",
+         "5", folder / "file", folder / "copy"});
     const std::regex line(
         folder /
         "copy: 2\\.86 MiB in \\d+\\.\\d\\d s, [^ ]+ \\w+/s; engine threads, "

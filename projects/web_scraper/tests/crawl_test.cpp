@@ -577,8 +577,6 @@ TEST_CASE("crawl: while a large page is parsed, the loop goes on")
     }
     auto bounds = quick();
     bounds.page_bytes = page.body.size();
-    site whole;
-    crawler crawl(bounds, answers.fetcher(), whole);
     int beats = 0;
     const auto beat = [&]() -> awaitable<void> {
         while (true) {
@@ -586,13 +584,19 @@ TEST_CASE("crawl: while a large page is parsed, the loop goes on")
             ++beats;
         }
     };
-    const auto go = [&](common::task_group& both) -> awaitable<void> {
-        both.spawn(beat());
-        co_await crawl.run(*url::parse("http://a.org/"));
-        both.cancel();
-    };
-    common::run(common::with_task_group(go), common::clock_mode::steady);
-    CHECK(answers.times_asked("http://a.org/b") == 1);
+    // A loop that parses hears none of them. One that was held up by the machine is asked again.
+    for (std::size_t crawls = 1; crawls <= 5 && beats < 10; ++crawls) {
+        beats = 0;
+        site whole;
+        crawler crawl(bounds, answers.fetcher(), whole);
+        const auto go = [&](common::task_group& both) -> awaitable<void> {
+            both.spawn(beat());
+            co_await crawl.run(*url::parse("http://a.org/"));
+            both.cancel();
+        };
+        common::run(common::with_task_group(go), common::clock_mode::steady);
+        CHECK(answers.times_asked("http://a.org/b") == crawls);
+    }
     CHECK(beats >= 10);
 }
 

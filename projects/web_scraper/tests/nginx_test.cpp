@@ -234,15 +234,21 @@ TEST_CASE("nginx: the number of requests at a time is what one asks for")
 
 TEST_CASE("nginx: requests a second are what one asks for")
 {
-    nginx server(tests::slow_pages(100));  // so that several are under way
-    generate_site(server.site(), 60, 1500);
-    crawl done(server.address("/0/0.html"), {"--rate=40", "--concurrency=50"});
-    CHECK(counted(done, "fetched") == 60);
+    // Slow, so that several are under way.
+    nginx server(fmt::format("location /slow/ {{ {} }}", tests::slow_pages(100)));
+    strings names;
+    for (int page = 0; page < 60; ++page) {
+        names.push_back(fmt::format("slow/{}.html", page));
+        server.site().write(names.back(), page_with({}, 1500));
+    }
+    server.site().write("index.html", page_with(names));
+    crawl done(server.address(), {"--rate=40", "--concurrency=50"});
+    CHECK(counted(done, "fetched") == 61);
 
     const auto requests = server.stop();
-    REQUIRE(requests.size() == 61);
+    REQUIRE(requests.size() == 62);
     CHECK(tests::peak_of(requests) > 1);
-    // The first is robots.txt, and the answer to the second names the others. From then on each is
+    // The first is robots.txt, and the answer to the second names all the others. Each of these is
     // sent so long after the one before. A machine that stalls can only make them arrive later.
     for (std::size_t each = 2; each < requests.size(); ++each) {
         const auto after = requests[each].began - requests[1].began;

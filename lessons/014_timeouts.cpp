@@ -106,9 +106,8 @@ awaitable<void> tour_to_the_end()
 // Brings an order every 0.10 s, as long as the kitchen takes them.
 awaitable<void> waiter(common::queue<int>& orders, const bool& open)
 {
-    int order = 1;
-    while (open) {
-        co_await orders.put(order++);
+    for (int order = 1; open; ++order) {
+        co_await orders.put(order);
         co_await common::sleep_for(100ms);
     }
     common::log("waiter", "finds the kitchen closed");
@@ -226,7 +225,6 @@ awaitable<void> day()
     co_await (kitchen(250ms) && send(SIGTERM, 1));
     common::section("SIGINT twice: leave at once");
     co_await (kitchen(180ms) && send(SIGINT, 2));
-
     co_await retries();
 
     common::section("A cancellation that is swallowed");

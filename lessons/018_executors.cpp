@@ -11,6 +11,7 @@
 #include "common/log.hpp"
 #include "common/process.hpp"
 #include "common/run.hpp"
+#include "common/run_on.hpp"
 #include "common/semaphore.hpp"
 #include "common/task_group.hpp"
 #include "common/timeout.hpp"
@@ -18,10 +19,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/bind_executor.hpp>
-#include <boost/asio/cancellation_signal.hpp>
-#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/post.hpp>
@@ -44,18 +42,6 @@ using namespace boost::asio::experimental::awaitable_operators;
 using namespace std::chrono_literals;
 
 namespace {
-
-// Runs `work` there, and gives its result, or what it throws, to the caller, on the executor that
-// the caller is on. A cancellation would reach it on another thread, in the middle of what it does.
-// That is a race, so it is sent none: the slot is empty.
-template <class T>
-awaitable<T> run_on(asio::any_io_executor there, awaitable<T> work)
-{
-    const asio::cancellation_slot none;
-    auto running =
-        asio::co_spawn(there, std::move(work), asio::bind_cancellation_slot(none, asio::deferred));
-    co_return co_await std::move(running);
-}
 
 // The loop counts the beats, and a thread reads the number, so it is atomic.
 struct heart {
@@ -107,7 +93,8 @@ awaitable<void> heartbeat(asio::any_io_executor pool)
     common::section("The same call on a thread, and a computation on another");
     heart free;
     const auto [heard, primes] = co_await (
-        beat(free) && run_on(pool, listen(free, 10s)) && run_on(pool, count_primes(2, 10'000)));
+        beat(free) && common::run_on(pool, listen(free, 10s)) &&
+        common::run_on(pool, count_primes(2, 10'000)));
     common::log("doctor", "hears {} beats, {:.2f} s apart at most", heard, free.longest_gap);
     common::log("laboratory", "has counted {} primes", primes);
 }
@@ -140,7 +127,7 @@ awaitable<void> there_and_back(asio::any_io_executor pool)
     co_await common::yield();
     common::log("main", "after the next await: {}", here());
 
-    const auto where = co_await run_on(pool, errand());
+    const auto where = co_await common::run_on(pool, errand());
     common::log("main", "spawned on the pool, after an await: {}; its caller: {}", where, here());
 }
 
@@ -180,8 +167,8 @@ awaitable<void> one_total(asio::any_io_executor pool)
     int by_mutex = 0;
     std::vector<awaitable<void>> counts;
     for (int from = 2; from < 10'000; from += 1'000) {
-        counts.push_back(run_on(pool, count_on_strand(strand, by_strand, from)));
-        counts.push_back(run_on(pool, count_with_mutex(mutex, by_mutex, from)));
+        counts.push_back(common::run_on(pool, count_on_strand(strand, by_strand, from)));
+        counts.push_back(common::run_on(pool, count_with_mutex(mutex, by_mutex, from)));
     }
     co_await common::gather(std::move(counts));
     common::log("laboratory", "{} by strand, {} by mutex", by_strand, by_mutex);
@@ -193,7 +180,7 @@ awaitable<void> visit(
 {
     try {
         const auto place = co_await common::with_timeout(50ms, line.acquire());
-        co_await run_on(doctor, listen(patient, 10s));
+        co_await common::run_on(doctor, listen(patient, 10s));
     } catch (const common::timeout_error&) {
         ++gave_up;
     }

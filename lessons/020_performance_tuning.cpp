@@ -6,8 +6,10 @@
 // Run      ./learn run 20
 // Read     docs/progression.md, lesson 020, beside this file
 
-#include "common/clock.hpp"
 #include "common/log.hpp"
+#include "lessons/020_evening.hpp"
+#include "lessons/020_measure.hpp"
+#include "lessons/020_waits.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -17,241 +19,24 @@
 #include <boost/asio/deferred.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/local/connect_pair.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/read.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 
 #include <fmt/core.h>
 
-#include <algorithm>
-#include <array>
-#include <atomic>
-#include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdlib>
-#include <deque>
-#include <exception>
-#include <functional>
 #include <memory>
-#include <numeric>
-#include <string>
 #include <thread>
-#include <vector>
 
-#include <sys/epoll.h>
 #include <sys/socket.h>
 
 namespace asio = boost::asio;
 using asio::awaitable;
 using asio::ip::tcp;
-using namespace std::chrono_literals;
+using namespace tuning;  // what the three headers have
 
 namespace {
-
-// These do not vary from run to run. Atomic, since threads are measured, too.
-std::atomic<std::size_t> system_calls = 0;
-std::atomic<std::size_t> handlers = 0;
-std::atomic<std::size_t> allocations = 0;
-
-}  // namespace
-
-// A program may define a function that its libraries have, and then Asio calls this one. Each of
-// these counts, and lets a sibling do the work: the memory of frames and operations, and the system
-// calls of a loop at work.
-extern "C" {
-
-void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept
-{
-    ++allocations;
-    void* memory = nullptr;
-    return posix_memalign(&memory, alignment, size) == 0 ? memory : nullptr;
-}
-
-int epoll_wait(int epoll, epoll_event* events, int room, int timeout)
-{
-    ++system_calls;
-    return epoll_pwait(epoll, events, room, timeout, nullptr);
-}
-
-ssize_t send(int socket, const void* data, std::size_t size, int flags)
-{
-    ++system_calls;
-    return sendto(socket, data, size, flags, nullptr, 0);
-}
-
-ssize_t recv(int socket, void* data, std::size_t size, int flags)
-{
-    const auto result = recvfrom(socket, data, size, flags, nullptr, nullptr);
-    ++system_calls;  // when it is over: a thread may be in here before the counting begins
-    return result;
-}
-}
-
-namespace {
-
-// System calls, handlers, allocations and microseconds.
-using figures = std::array<double, 4>;
-
-figures so_far()
-{
-    const auto now = std::chrono::steady_clock::now().time_since_epoch();
-    const std::chrono::duration<double, std::micro> microseconds = now;
-    return {
-        static_cast<double>(system_calls), static_cast<double>(handlers),
-        static_cast<double>(allocations), microseconds.count()};
-}
-
-constexpr std::size_t orders = 1000;
-
-// What one order takes. Counts are rounded to what is printed of them.
-figures measure(const std::function<void()>& work, std::size_t number = orders)
-{
-    const auto before = so_far();
-    work();
-    figures each = so_far();
-    for (std::size_t i = 0; i < each.size(); ++i) {
-        each[i] = (each[i] - before[i]) / static_cast<double>(number);
-        each[i] = i < 3 ? std::round(each[i] * 10) / 10 : each[i];
-    }
-    return each;
-}
-
-// A time varies, and on virtual time nothing that a lesson prints does.
-const bool timed = common::clock_mode_from_environment() == common::clock_mode::steady;
-
-void print_row(const std::string& name, const figures& row)
-{
-    const auto time = timed ? fmt::format("{:.3f}", row[3]) : "-";
-    fmt::print("{:<28}{:>14.1f}{:>10.1f}{:>13.1f}{:>14}\n", name, row[0], row[1], row[2], time);
-}
-
-struct version {
-    std::string name;
-    std::function<figures()> measured;
-    figures best = {};
-};
-
-// Measures the versions in turn, five times, and takes the best time of each: what else runs on the
-// machine can only make them slower. The last row is the first version's figures over the last's.
-void compare(const std::string& title, std::vector<version> versions)
-{
-    for (int time = 0; time < (timed ? 5 : 1); ++time) {
-        for (auto& each : versions) {
-            const auto taken = each.measured();
-            if (time == 0 || taken[3] < each.best[3]) {
-                each.best = taken;
-            }
-        }
-    }
-
-    common::section(title);
-    fmt::print("{:>42}{:>10}{:>13}{:>14}\n", "system calls", "handlers", "allocations", "us");
-    for (const auto& each : versions) {
-        print_row(each.name, each.best);
-    }
-    figures ratio = versions.front().best;
-    for (std::size_t i = 0; i < ratio.size(); ++i) {
-        const double last = versions.back().best[i];
-        ratio[i] = ratio[i] == last ? 1 : ratio[i] / last;
-    }
-    print_row("ratio", ratio);
-}
-
-using order = std::array<char, 16>;
-using pipe = asio::local::stream_protocol::socket;
-
-void rethrow(std::exception_ptr failure)
-{
-    if (failure) {
-        std::rethrow_exception(failure);
-    }
-}
-
-// Calls orders to the kitchen, so many at once, and waits until as many dishes have come back.
-template <class Token>
-awaitable<void> waiter(pipe& kitchen, std::size_t left, std::size_t at_once, Token token)
-{
-    std::vector<order> called(at_once);
-    for (; left > 0; left -= at_once) {
-        co_await asio::async_write(kitchen, asio::buffer(called), token);
-        co_await asio::async_read(kitchen, asio::buffer(called), token);
-    }
-}
-
-// Reads what has come, as far as there is room, and sends it back.
-template <class Token>
-awaitable<void> cook(pipe& hatch, std::size_t left, std::size_t room, Token token)
-{
-    std::vector<order> heard(room);
-    for (left *= sizeof(order); left > 0;) {
-        const auto size = co_await hatch.async_read_some(asio::buffer(heard), token);
-        co_await asio::async_write(hatch, asio::buffer(heard, size), token);
-        left -= size;
-    }
-}
-
-// As many cooks as waiters, all of them coroutines on one loop.
-template <class Token = asio::deferred_t>
-figures evening(std::size_t waiters, std::size_t at_once, std::size_t room, Token token = {})
-{
-    asio::io_context loop(1);
-    std::deque<pipe> ends;
-    for (std::size_t i = 0; i < waiters; ++i) {
-        auto& kitchen = ends.emplace_back(loop);
-        auto& hatch = ends.emplace_back(loop);
-        asio::local::connect_pair(kitchen, hatch);
-        asio::co_spawn(loop, waiter(kitchen, orders / waiters, at_once, token), rethrow);
-        asio::co_spawn(loop, cook(hatch, orders / waiters, room, token), rethrow);
-    }
-    return measure([&loop] { handlers += loop.run(); });
-}
-
-// A cook who blocks the thread, until an order has come whole.
-template <class Socket>
-void block_and_cook(Socket& hatch, std::size_t dishes)
-{
-    order heard;
-    for (; dishes > 0; --dishes) {
-        hatch.receive(asio::buffer(heard), MSG_WAITALL);
-        hatch.send(asio::buffer(heard));
-    }
-}
-
-// The same evening without a loop: one thread does it all, or each cook has one.
-figures evening_of_threads(std::size_t waiters, bool cooks_have_threads)
-{
-    asio::io_context loop;  // sockets need one, though nobody runs it
-    std::deque<pipe> kitchens;
-    std::deque<pipe> hatches;
-    std::vector<std::jthread> cooks;
-    for (std::size_t i = 0; i < waiters; ++i) {
-        auto& hatch = hatches.emplace_back(loop);
-        asio::local::connect_pair(kitchens.emplace_back(loop), hatch);
-        if (cooks_have_threads) {
-            cooks.emplace_back([&hatch, waiters] { block_and_cook(hatch, orders / waiters); });
-        }
-    }
-    return measure([&] {
-        order called{};
-        for (std::size_t round = 0; round < orders / waiters; ++round) {
-            for (auto& kitchen : kitchens) {
-                kitchen.send(asio::buffer(called));
-            }
-            for (std::size_t i = 0; i < waiters; ++i) {
-                if (!cooks_have_threads) {
-                    block_and_cook(hatches[i], 1);
-                }
-                kitchens[i].receive(asio::buffer(called), MSG_WAITALL);
-            }
-        }
-    });
-}
 
 // Three orders over TCP, each in so many writes. After the first part of an order, Nagle's
 // algorithm keeps the second, until the other side has acknowledged the first, for which it takes
@@ -297,85 +82,6 @@ figures walks(std::size_t walkers, std::size_t rounds, int concurrency_hint = 1,
         asio::co_spawn(executor, walk<Executor>(rounds, token), rethrow);
     }
     return measure([&loop] { handlers += loop.run(); }, walkers * rounds);
-}
-
-using steady = std::chrono::steady_clock;
-
-double microseconds_since(steady::time_point start)
-{
-    return std::chrono::duration<double, std::micro>(steady::now() - start).count();
-}
-
-// Calls one order after another, and writes down how long each took.
-awaitable<void> guest(pipe& kitchen, std::size_t left, std::vector<double>& waits)
-{
-    for (order called{}; left > 0; --left) {
-        const auto start = steady::now();
-        co_await asio::async_write(kitchen, asio::buffer(called), asio::deferred);
-        co_await asio::async_read(kitchen, asio::buffer(called), asio::deferred);
-        waits.push_back(microseconds_since(start));
-    }
-}
-
-// Thinks for 5 ms over every twentieth order: in the way of everybody, or not.
-awaitable<void> thoughtful_cook(pipe& hatch, std::size_t left, bool blocks)
-{
-    asio::steady_timer thought(hatch.get_executor());
-    for (order heard{}; left > 0; --left) {
-        co_await asio::async_read(hatch, asio::buffer(heard), asio::deferred);
-        if (left % 20 == 0 && blocks) {
-            std::this_thread::sleep_for(5ms);
-        } else if (left % 20 == 0) {
-            thought.expires_after(5ms);
-            co_await thought.async_wait(asio::deferred);
-        }
-        co_await asio::async_write(hatch, asio::buffer(heard), asio::deferred);
-    }
-}
-
-// The loop's lag: how much later than asked for a timer goes off, at worst.
-awaitable<void> watch(const std::vector<double>& waits, double& lag)
-{
-    asio::steady_timer timer(co_await asio::this_coro::executor);
-    while (waits.size() < orders) {
-        timer.expires_after(1ms);
-        co_await timer.async_wait(asio::deferred);
-        lag = std::max(lag, microseconds_since(timer.expiry()));
-    }
-}
-
-// Ten guests and ten cooks, of whom one is thoughtful. Prints what an average does not tell.
-void print_waits(const std::string& name, bool blocks)
-{
-    asio::io_context loop(1);
-    std::deque<pipe> ends;
-    std::vector<double> waits;
-    double lag = 0;
-    asio::co_spawn(loop, watch(waits, lag), rethrow);
-    for (std::size_t i = 0; i < 10; ++i) {
-        auto& kitchen = ends.emplace_back(loop);
-        auto& hatch = ends.emplace_back(loop);
-        asio::local::connect_pair(kitchen, hatch);
-        asio::co_spawn(loop, guest(kitchen, orders / 10, waits), rethrow);
-        asio::co_spawn(
-            loop,
-            i == 0 ? thoughtful_cook(hatch, orders / 10, blocks)
-                   : cook(hatch, orders / 10, 1, asio::deferred),
-            rethrow);
-    }
-    const auto start = steady::now();
-    loop.run();
-    const auto took = microseconds_since(start);
-
-    std::sort(waits.begin(), waits.end());
-    const auto average = std::accumulate(waits.begin(), waits.end(), 0.0) / orders;
-    fmt::print("{:<20}", name);
-    for (const double figure :
-         {orders / took * 1e6, average, waits[orders / 2], waits[orders * 99 / 100], waits.back(),
-          lag}) {
-        fmt::print("{:>10}", timed ? fmt::format("{:.0f}", figure) : "-");
-    }
-    fmt::print("\n");
 }
 
 // Takes from the heap each time. std::allocator would not do: with that, Asio uses its own.

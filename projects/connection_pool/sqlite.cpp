@@ -1,6 +1,7 @@
 #include "connection_pool/sqlite.hpp"
 
 #include "common/clock.hpp"
+#include "common/run_on.hpp"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -316,11 +317,7 @@ asio::awaitable<database> open_database(std::string file)
 asio::awaitable<std::unique_ptr<connection>> open_sqlite(
     asio::any_io_executor threads, std::string file)
 {
-    const asio::cancellation_slot none;
-    auto opening = asio::co_spawn(
-        threads, open_database(std::move(file)),
-        asio::bind_cancellation_slot(none, asio::deferred));
-    auto opened = co_await std::move(opening);
+    auto opened = co_await common::run_on(threads, open_database(std::move(file)));
     co_return std::make_unique<sqlite_connection>(threads, std::move(opened));
 }
 

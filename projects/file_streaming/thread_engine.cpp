@@ -1,8 +1,8 @@
 // The engine of a bounded thread pool: each call blocks one of its threads, and not the loop.
 
+#include "common/run_on.hpp"
 #include "file_streaming/blocking_calls.hpp"
 #include "file_streaming/engine.hpp"
-#include "file_streaming/run_on.hpp"
 
 #include <boost/asio/thread_pool.hpp>
 
@@ -44,12 +44,12 @@ public:
 
     awaitable<std::size_t> read_at(std::uint64_t offset, std::span<std::byte> into) override
     {
-        return run_on(pool_, read_here(file_, offset, into, name_));
+        return common::run_on(pool_, read_here(file_, offset, into, name_));
     }
 
     awaitable<void> write_at(std::uint64_t offset, std::span<const std::byte> bytes) override
     {
-        return run_on(pool_, write_here(file_, offset, bytes, name_));
+        return common::run_on(pool_, write_here(file_, offset, bytes, name_));
     }
 
 private:
@@ -71,7 +71,7 @@ public:
 
     awaitable<void> run(const std::function<void()>& job) override
     {
-        return run_on(asio::any_io_executor(pool_.get_executor()), run_here(job));
+        return common::run_on(asio::any_io_executor(pool_.get_executor()), run_here(job));
     }
 
 private:

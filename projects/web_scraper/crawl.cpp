@@ -3,11 +3,10 @@
 #include "web_scraper/html.hpp"
 #include "web_scraper/text.hpp"
 
+#include "common/run_on.hpp"
 #include "common/timeout.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/deferred.hpp>
 
@@ -55,17 +54,6 @@ std::string status_text(const answer& got)
 std::string too_late(common::duration limit)
 {
     return fmt::format("no whole answer within {} s", std::chrono::duration<double>(limit).count());
-}
-
-// As lesson 018 has it: runs `work` there, and gives its result to the caller here. A cancellation
-// would reach it on another thread, which is a race, so it is sent none.
-template <class T>
-awaitable<T> run_on(asio::any_io_executor there, awaitable<T> work)
-{
-    const asio::cancellation_slot none;
-    auto running =
-        asio::co_spawn(there, std::move(work), asio::bind_cancellation_slot(none, asio::deferred));
-    co_return co_await std::move(running);
 }
 
 awaitable<page_links> parse(const answer& got, const url& address)
@@ -367,7 +355,7 @@ awaitable<void> crawler::take_links(page_number number, const answer& got)
     auto& page = site_[number];
     const common::real_work hold;  // virtual time waits for the thread
     auto parsing = parse(got, page.address);
-    const auto found = co_await run_on(parser_.get_executor(), std::move(parsing));
+    const auto found = co_await common::run_on(parser_.get_executor(), std::move(parsing));
     if (!found.all) {
         page.detail = "not read to its end: it has too many links, or goes too deep";
     }

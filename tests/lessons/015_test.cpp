@@ -19,7 +19,8 @@ support::transcript said()
 
 TEST_CASE("015: the loop by hand is under 100 lines")
 {
-    const auto source = support::read_file(support::source_dir() / "lessons" / (lesson + ".cpp"));
+    const auto source =
+        support::read_file(support::source_dir() / "lessons" / "015_loop_by_hand.hpp");
     const auto begin = source.find("\nclass event_loop {");
     const auto end = source.find("\n};", begin);
     REQUIRE(end != std::string::npos);

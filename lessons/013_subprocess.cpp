@@ -192,10 +192,12 @@ awaitable<void> past_the_deadline()
     co_await (std::move(sleeper) && std::move(deaf));
 }
 
-// Whether this program has a child, running or ended and not collected.
+// Whether this program has a child, running or ended and not collected. WNOWAIT: this collects
+// none.
 bool has_children()
 {
-    return waitpid(-1, nullptr, WNOHANG) != -1 || errno != ECHILD;
+    siginfo_t child{};
+    return waitid(P_ALL, 0, &child, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD;
 }
 
 // Pitfall: a pipe holds 64 KiB, and cat writes back what it reads. Who writes all before reading
@@ -215,7 +217,6 @@ awaitable<void> full_pipe()
     } catch (const common::timeout_error& late) {
         common::log("main", "write, then read: {}; a child left: {}", late.what(), has_children());
     }
-
     // run_process() writes and reads at the same time.
     const auto ran = co_await common::run_process(cat, megabyte);
     common::log("main", "write and read at once: {} bytes came back", ran.out.size());

@@ -7,6 +7,7 @@
 // Read     docs/progression.md, lesson 014, beside this file
 
 #include "common/clock.hpp"
+#include "common/event.hpp"
 #include "common/log.hpp"
 #include "common/queue.hpp"
 #include "common/run.hpp"
@@ -82,15 +83,17 @@ awaitable<void> by_hand()
 {
     common::section("Cancelled by hand");
     asio::cancellation_signal call_back;
-    const auto ended = [](std::exception_ptr failure) {
+    common::event ended;
+    const auto report = [&ended](std::exception_ptr failure) {
         common::log("depot", "the tour {}", failure ? "was cancelled" : "is done");
+        ended.set();
     };
     asio::co_spawn(
         co_await asio::this_coro::executor, tour(),
-        asio::bind_cancellation_slot(call_back.slot(), ended));
+        asio::bind_cancellation_slot(call_back.slot(), report));
     co_await common::sleep_for(150ms);
     call_back.emit(asio::cancellation_type::terminal);
-    co_await common::sleep_for(100ms);
+    co_await ended.wait();  // until then the tour refers to call_back
 }
 
 // What must not be left half done runs as a coroutine of its own, with a cancellation slot to which

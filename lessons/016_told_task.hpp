@@ -10,9 +10,10 @@
 //     get_return_object     makes what the call returns, here the task
 //     initial_suspend       whether the coroutine begins inside the call; this one does not
 //     await_transform       at each co_await: what is awaited
-//     return_value, unhandled_exception    how it ends
-//     final_suspend         whether the frame outlives the end; this one does, for the result's
-//     sake the destructor, operator delete      when the task destroys the frame
+//     return_value or unhandled_exception: how it ends
+//     final_suspend         whether the frame outlives the end; this one does: it has the result
+//     the destructor        when the task destroys the frame
+//     operator delete       the memory is free again
 //
 // The task owns the frame through a coroutine_handle, which is no more than its address. Asio's
 // awaitable<T> is made of the same parts.

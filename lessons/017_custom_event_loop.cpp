@@ -1,7 +1,7 @@
 // 017 · A loop to one's own rules
 //
 // Idea     An executor decides when and where work runs. With one of your own, the rules are yours.
-// asyncio  a subclass of `asyncio.BaseEventLoop`, or of its policy
+// asyncio  a subclass of `asyncio.SelectorEventLoop` that overrides `call_soon`
 // Before   016_task_internals.cpp
 // Run      ./learn run 17
 // Read     docs/progression.md, lesson 017, beside this file

@@ -202,14 +202,14 @@ awaitable<void> five_visits(std::size_t places)
     common::log("doctor", "room for {}: {} seen, {} gave up", places, 5 - gave_up, gave_up);
 }
 
-// The workers answer a number with its square. The first is killed when it has read its first job,
-// by SIGKILL, as the system kills whoever takes too much memory.
+// The workers answer a number with its square. The first is killed in the middle of its first
+// answer, by SIGKILL, as the system kills whoever takes too much memory.
 awaitable<void> processes()
 {
     common::section("Three processes, and one is killed");
     const common::real_work until_they_have_ended;
     const common::command squares("sh", {"-c", "while read -r n; do echo $((n * n)); done"});
-    const common::command doomed("sh", {"-c", "read -r n; kill -KILL $$"});
+    const common::command doomed("sh", {"-c", "read -r n; printf 9; kill -KILL $$"});
     process_pool pool;
     const auto office = [&](common::task_group& staff) -> awaitable<void> {
         staff.spawn(pool.run({doomed, squares, squares}, squares));

@@ -16,7 +16,10 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/deferred.hpp>
+#include <boost/asio/error.hpp>
+#include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <memory>
 #include <string>
@@ -75,21 +78,28 @@ private:
     }
 
     // One job at a time, until there is no answer: the worker is dead. That it cannot be written to
-    // is seen at the read, too.
+    // is seen at the read, too. Half a line is no answer: whoever wrote it died over it.
     boost::asio::awaitable<void> hand_out_jobs(
         common::process& worker, std::shared_ptr<job>& current)
     {
+        std::string answers;
         while (true) {
             current = co_await jobs_.get();
             const auto line = current->question + '\n';
             co_await boost::asio::async_write(
                 worker.in(), boost::asio::buffer(line),
                 boost::asio::as_tuple(boost::asio::deferred));
-            const auto answer = co_await worker.read_line();
-            if (!answer) {
+            const auto [error, size] = co_await boost::asio::async_read_until(
+                worker.out(), boost::asio::dynamic_buffer(answers), '\n',
+                boost::asio::as_tuple(boost::asio::deferred));
+            if (error == boost::asio::error::eof) {
                 co_return;
             }
-            current->answer = *answer;
+            if (error) {
+                throw boost::system::system_error(error);
+            }
+            current->answer = answers.substr(0, size - 1);
+            answers.erase(0, size);
             current->answered.set();
         }
     }

@@ -47,10 +47,9 @@ inline std::optional<std::size_t> send(int socket, const char* bytes, std::size_
 
 class epoll {
 public:
-    explicit epoll(int watched) : descriptor_(static_cast<int>(*tried(::epoll_create1(0))))
-    {
-        change(EPOLL_CTL_ADD, watched, EPOLLIN);
-    }
+    // When the call in the body throws, the destructor closes the descriptor: the other constructor
+    // has completed.
+    explicit epoll(int watched) : epoll() { change(EPOLL_CTL_ADD, watched, EPOLLIN); }
     ~epoll() { ::close(descriptor_); }
     epoll(const epoll&) = delete;
     epoll& operator=(const epoll&) = delete;
@@ -65,6 +64,8 @@ public:
     }
 
 private:
+    epoll() : descriptor_(static_cast<int>(*tried(::epoll_create1(EPOLL_CLOEXEC)))) {}
+
     void change(int operation, int watched, std::uint32_t events)
     {
         epoll_event wanted{events, {}};

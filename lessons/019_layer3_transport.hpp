@@ -37,8 +37,8 @@ namespace wire {
 
 using socket = boost::asio::local::stream_protocol::socket;
 
-// Two sockets that are connected with each other, inside the program. Between them is room for 16
-// KiB each way, or somewhat more.
+// Two sockets that are connected with each other, inside the program. From the first to the second
+// there is room for some 4 KiB, and for some 16 KiB the other way.
 inline std::pair<socket, socket> connected(const boost::asio::any_io_executor& executor)
 {
     std::pair<socket, socket> ends(executor, executor);

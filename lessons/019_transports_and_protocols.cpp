@@ -31,9 +31,9 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
+#include <future>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -144,7 +144,8 @@ awaitable<void> four_layers()
     auto ends = wire::connected(executor);
     {
         const common::real_work in_a_thread;  // virtual time stands still meanwhile
-        const std::jthread server(by_hand::echo_by_epoll, ends.first.native_handle());
+        const auto server =
+            std::async(std::launch::async, by_hand::echo_by_epoll, ends.first.native_handle());
         co_await talk(std::move(ends.second));
     }
 

@@ -24,9 +24,11 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
+#include <new>
 #include <thread>
 
 #include <sys/socket.h>
@@ -95,7 +97,12 @@ struct heap_allocator : std::allocator<T> {
 
     T* allocate(std::size_t count)
     {
-        return static_cast<T*>(std::aligned_alloc(alignof(T), count * sizeof(T)));
+        void* const memory =
+            std::aligned_alloc(std::max(alignof(T), sizeof(void*)), count * sizeof(T));
+        if (memory == nullptr) {
+            throw std::bad_alloc();
+        }
+        return static_cast<T*>(memory);
     }
     void deallocate(T* memory, std::size_t) { std::free(memory); }
 };

@@ -68,7 +68,7 @@ void rethrow(std::exception_ptr failure)
 
 constexpr int trips = 10'000;
 
-// Gives back one more than what comes, until the other side closes.
+// Gives back one more than what comes, as often as it is asked.
 awaitable<void> answer(local_socket socket)
 {
     for (int trip = 0; trip < trips; ++trip) {

@@ -1,5 +1,7 @@
 #include "common/condition_variable.hpp"
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/deferred.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
@@ -43,9 +45,12 @@ asio::awaitable<void> condition_variable::wait(mutex::guard& guard)
     if (!lock->there->try_enter()) {
         const bool throws = co_await asio::this_coro::throw_if_cancelled();
         co_await asio::this_coro::throw_if_cancelled(false);
-        auto turn = lock->there->async_enter_uncancelled();
-        co_await std::move(turn);
+        auto turn = lock->there->async_enter_uncancelled()(asio::as_tuple(asio::deferred));
+        const auto [gone] = co_await std::move(turn);
         co_await asio::this_coro::throw_if_cancelled(throws);
+        if (gone) {
+            throw boost::system::system_error(gone);
+        }
     }
     guard = mutex::guard(*lock->there);
     if (cancelled) {

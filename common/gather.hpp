@@ -6,7 +6,7 @@
 // in which the children were given, however they finish.
 //
 // What differs from `&&`: a failure comes out as itself, not wrapped, and a result needs no default
-// constructor.
+// constructor. And it is for one thread or one strand: on a thread pool, give the caller a strand.
 
 #pragma once
 
@@ -115,7 +115,7 @@ private:
         if (!first_failure_) {
             first_failure_ = failure;
         }
-        children_.cancel();
+        children_.cancel_once();
     }
 
     child_group children_;

@@ -62,7 +62,7 @@ private:
 
 }  // namespace detail
 
-// T need not be default constructible, and may be movable only.
+// T need not be default constructible, and may be movable only. Moving it must not throw.
 template <class T>
 class queue {
 public:
@@ -109,7 +109,7 @@ public:
     boost::asio::awaitable<T> get()
     {
         if (!can_take()) {
-            if (left() == 0) {
+            if (empty()) {
                 require_open();
             }
             auto turn = getters_.async_wait<getter>([this](getter& waiting) {
@@ -118,7 +118,7 @@ public:
             });
             co_await std::move(turn);
             if (left() == 0) {
-                throw queue_closed();  // which is what has woken it
+                throw queue_closed();  // which is why it was released
             }
         }
         co_return take();
@@ -147,7 +147,7 @@ public:
     std::optional<T> try_get() { return can_take() ? std::optional<T>(take()) : std::nullopt; }
 
     // Lets nothing in any more. Who waits to put fails; what is in the queue can still be got, and
-    // after that get fails. As asyncio.Queue.shutdown.
+    // when the last of it has been, who waits to get fails. As asyncio.Queue.shutdown.
     void close()
     {
         closed_ = true;
@@ -155,7 +155,7 @@ public:
             putters_.settle(putters_.first_granted());  // finds the queue closed when it runs
         }
         putters_.release_all();
-        getters_.release_all();  // whoever waits now waits for what will not come
+        keep_promises();
     }
 
     // Whoever has got an item says that it is done with, so that `join` can wait for them all.
@@ -227,8 +227,8 @@ private:
     void reach_for_offer()
     {
         auto& first = static_cast<putter&>(putters_.first_granted());
-        putters_.settle(first);
         items_.push_back(std::move(**first.offer_));
+        putters_.settle(first);
         unfinished_.add();
         first.offer_->reset();
     }
@@ -241,6 +241,9 @@ private:
         }
         while (!getters_.empty() && getters_.granted() < items_.size()) {
             getters_.grant_first();
+        }
+        if (closed_ && empty()) {
+            getters_.release_all();  // whoever waits now waits for what will not come
         }
     }
 

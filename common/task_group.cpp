@@ -55,7 +55,7 @@ void task_group::task_failed(std::exception_ptr failure)
         return;
     }
     failures_.push_back(std::move(failure));
-    children_.cancel();
+    children_.cancel_once();
 }
 
 void task_group::throw_failures() const

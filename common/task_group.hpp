@@ -4,6 +4,8 @@
 // may still run when what it refers to is gone. A task group owns what it starts. `with_task_group`
 // returns when the body and every task have ended, so a task may refer to anything that outlives
 // the call, and an error always reaches somebody.
+//
+// Use it from one thread or one strand: on a thread pool, give the caller a strand.
 
 #pragma once
 

@@ -13,6 +13,8 @@
 //
 // What differs from `operation() || sleep_for(limit)`: that drops a value when both finish, and
 // tells who was first, not why the other one ended.
+//
+// Use it from one thread or one strand: on a thread pool, give the caller a strand.
 
 #pragma once
 

@@ -63,6 +63,15 @@ public:
         }
     }
 
+    // The same, if nobody has done so. A child that is cleaning up is not disturbed by it: a second
+    // request would reach the awaits of its cleanup.
+    void cancel_once()
+    {
+        if (!cancelled_) {
+            cancel();
+        }
+    }
+
     // cancel() was called, by whomever.
     bool cancelled() const { return cancelled_; }
 

@@ -387,3 +387,29 @@ TEST_CASE("condition_variable: one that dies with its mutex fails who has just b
     CHECK(a.aborted());
     CHECK(b.running());
 }
+
+TEST_CASE("condition_variable: one whose mutex dies before it has the lock again hears as before")
+{
+    auto room = std::make_unique<waiting_room>();
+    asio::io_context loop;
+    bool throws = false;
+    auto wait = [&throws](mutex& lock, condition_variable& changed) -> awaitable<void> {
+        auto guard = co_await lock.lock();
+        try {
+            co_await changed.wait(guard);
+        } catch (const boost::system::system_error&) {
+        }
+        throws = co_await asio::this_coro::throw_if_cancelled();
+    };
+    const started a(loop.get_executor(), wait(room->lock, room->changed));
+    loop.poll();
+    auto held = room->lock.try_lock();
+    REQUIRE(held);
+    room->changed.notify_one();
+    loop.poll();  // it waits for the lock now
+    held->unlock();
+    room.reset();
+    loop.poll();
+    CHECK(a.finished());
+    CHECK(throws);
+}

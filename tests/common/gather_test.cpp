@@ -238,6 +238,21 @@ TEST_CASE("gather waits for the children that a failure has cancelled")
     tests::run_virtually(main());
 }
 
+TEST_CASE("a second failure in gather leaves those alone who clean up after the first")
+{
+    trace notes;
+    const auto main = [&]() -> awaitable<void> {
+        auto children = children_of(
+            tests::sleep_and_clean_up(5s, notes, "cleaned up"),
+            tests::fail_when_cancelled("second"), tests::fail_after(1s, "first"));
+        auto all = common::gather(std::move(children));
+        CHECK_THROWS_AS(co_await std::move(all), std::runtime_error);
+        CHECK(common::elapsed() == 6s);
+        CHECK(notes == trace{"cleaned up"});
+    };
+    tests::run_virtually(main());
+}
+
 TEST_CASE("a failure after the first changes nothing")
 {
     const auto main = [&]() -> awaitable<void> {

@@ -543,6 +543,56 @@ TEST_CASE("queue: an item given back after the close goes to a getter that waite
     tests::run(main);
 }
 
+TEST_CASE(
+    "queue: a getter that comes after the close waits for who has been promised the last item")
+{
+    const bool given_back = GENERATE(true, false);
+    auto main = [&]() -> awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        queue<int> numbers;
+        items first;
+        items second;
+        started a(executor, get_into(numbers, first));
+        co_await numbers.put(1);
+        numbers.close();
+        const started b(executor, get_into(numbers, second));
+        if (given_back) {
+            a.cancel();
+        }
+        co_await tests::settle();
+        CHECK(a.aborted() == given_back);
+        CHECK(first == (given_back ? items{} : items{1}));
+        CHECK(second == (given_back ? items{1} : items{}));
+        CHECK(b.finished() == given_back);
+        CHECK(b.failed_with<common::queue_closed>() == !given_back);
+        CHECK(numbers.empty());
+    };
+    tests::run(main);
+}
+
+TEST_CASE("queue: a newcomer after the close does not overtake a getter that waits")
+{
+    auto main = []() -> awaitable<void> {
+        const auto executor = co_await asio::this_coro::executor;
+        queue<int> numbers;
+        items first;
+        items second;
+        items third;
+        started a(executor, get_into(numbers, first));
+        const started b(executor, get_into(numbers, second));
+        co_await numbers.put(1);
+        numbers.close();
+        a.cancel();
+        const started newcomer(executor, get_into(numbers, third));
+        co_await tests::settle();
+        CHECK(a.aborted());
+        CHECK(second == items{1});
+        CHECK(b.finished());
+        CHECK(newcomer.failed_with<common::queue_closed>());
+    };
+    tests::run(main);
+}
+
 TEST_CASE("queue: join waits until every item is done with, closed or not")
 {
     const bool closed = GENERATE(true, false);

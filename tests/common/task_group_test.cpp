@@ -221,6 +221,23 @@ TEST_CASE("a task group waits for tasks that take their time to clean up")
     CHECK(notes == trace{"quick", "body", "slow"});
 }
 
+TEST_CASE("a second failure in a task group leaves those alone who clean up after the first")
+{
+    trace notes;
+    const auto main = [&]() -> awaitable<void> {
+        auto scope = with_task_group([&](task_group& group) -> awaitable<void> {
+            group.spawn(tests::sleep_and_clean_up(5s, notes, "cleaned up"));
+            group.spawn(tests::fail_when_cancelled("second"));
+            co_await tests::fail_after(1s, "first");
+        });
+        const auto messages = co_await messages_from(std::move(scope));
+        CHECK(messages == trace{"first", "second"});
+        CHECK(common::elapsed() == 6s);
+    };
+    tests::run_virtually(main());
+    CHECK(notes == trace{"cleaned up"});
+}
+
 TEST_CASE("all failures come out in one exception_group, in the order in which they happened")
 {
     const auto main = []() -> awaitable<void> {

@@ -121,7 +121,9 @@ void require_success(const http::response& answer)
 json::value json_of(const http::response& answer)
 {
     boost::system::error_code error;
-    auto value = json::parse(answer.body, error);
+    json::parse_options options;
+    options.numbers = json::number_precision::precise;  // as they were sent, to the last digit
+    auto value = json::parse(answer.body, error, {}, options);
     if (error) {
         throw unexpected_answer(fmt::format("the body is not JSON: {}", error.message()));
     }

@@ -44,6 +44,17 @@ const std::string* fields::find(std::string_view name) const
     return found == all_.end() ? nullptr : &found->value;
 }
 
+std::vector<const std::string*> fields::find_all(std::string_view name) const
+{
+    std::vector<const std::string*> found;
+    for (const auto& each : all_) {
+        if (boost::beast::iequals(each.name, name)) {
+            found.push_back(&each.value);
+        }
+    }
+    return found;
+}
+
 bool is_idempotent(const request& what)
 {
     static constexpr std::array<std::string_view, 6> idempotent = {"GET",   "HEAD", "OPTIONS",

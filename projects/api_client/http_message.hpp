@@ -34,6 +34,9 @@ public:
     // The value of the first field of that name, in upper or lower case, or null.
     const std::string* find(std::string_view name) const;
 
+    // The values of all fields of that name, in their order.
+    std::vector<const std::string*> find_all(std::string_view name) const;
+
     auto begin() const { return all_.begin(); }
     auto end() const { return all_.end(); }
 

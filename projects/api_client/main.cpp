@@ -14,6 +14,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -38,6 +39,7 @@ void add_common_options(CLI::App& command, api::settings& chosen)
         ->capture_default_str();
     command.add_option("--body-limit", chosen.body_limit, "bytes of an answer at most: 10k, 8m")
         ->transform(CLI::AsSizeValue(false))
+        ->check(CLI::Range(std::uint64_t(0), std::uint64_t(1) << 40))
         ->capture_default_str();
     command.add_flag("-v,--verbose", chosen.verbose, "tell on stderr of each try that fails");
 }
@@ -47,7 +49,9 @@ void add_paging_options(CLI::App& command, api::paging& pages)
     command.add_option("--items", pages.items, "the member with the items")->capture_default_str();
     command.add_option("--next", pages.next, "the member with the next page")
         ->capture_default_str();
-    command.add_option("--pages", pages.most_pages, "pages at most")->capture_default_str();
+    command.add_option("--pages", pages.most_pages, "pages at most")
+        ->check(CLI::Range(std::size_t(1), std::size_t(1'000'000'000)))
+        ->capture_default_str();
 }
 
 // What goes wrong here is the command line's fault, or the world's.

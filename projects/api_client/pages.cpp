@@ -48,7 +48,7 @@ json::array items_in(json::value& body, const paging& how)
 std::optional<std::string> next_in(
     const http::response& answer, const json::value& body, const paging& how)
 {
-    if (const auto* const links = answer.headers.find("Link")) {
+    for (const auto* const links : answer.headers.find_all("Link")) {
         if (auto next = linked(*links, "next")) {
             return next;
         }
@@ -57,6 +57,10 @@ std::optional<std::string> next_in(
         if (const auto* const member = object->if_contains(how.next)) {
             if (const auto* const text = member->if_string()) {
                 return std::string(std::string_view(*text));
+            }
+            if (!member->is_null()) {
+                throw unexpected_answer(
+                    fmt::format("the next page, '{}', is neither a string nor null", how.next));
             }
         }
     }

@@ -72,6 +72,7 @@ void add_options(CLI::App& app, settings& given)
         ->check(at_least_one)
         ->capture_default_str();
     app.add_option("--history", allowed.history, "messages that a room keeps")
+        ->check(CLI::Range(std::size_t(0), std::size_t(1'000'000)))
         ->capture_default_str();
     app.add_option("--rate", allowed.rate, "messages a second that a client may send")
         ->check(some)
@@ -100,8 +101,12 @@ void add_load_options(CLI::App& app, settings& given)
     app.add_option("--rooms", load.rooms, "into which they are divided")
         ->check(at_least_one)
         ->capture_default_str();
-    app.add_option("--speakers", load.speakers, "how many of them speak")->capture_default_str();
-    app.add_option("--messages", load.messages, "that each speaker says")->capture_default_str();
+    app.add_option("--speakers", load.speakers, "how many of them speak")
+        ->check(at_least_one)
+        ->capture_default_str();
+    app.add_option("--messages", load.messages, "that each speaker says")
+        ->check(at_least_one)
+        ->capture_default_str();
     app.add_option("--rate", load.rate, "messages a second from each speaker")
         ->check(CLI::Range(0.001, 1'000'000.0))
         ->capture_default_str();

@@ -106,11 +106,20 @@ awaitable<bool> day_at_the_bank(bank::connections& pool, const settings& given)
     const auto orders = bank::draw_transfers(given.transfers, given.accounts, given.seed);
     const auto patience =
         std::chrono::duration_cast<common::duration>(std::chrono::duration<double>(given.patience));
-    common::stop_signal stop(co_await asio::this_coro::executor);
+    std::optional<common::stop_signal> stop(co_await asio::this_coro::executor);
     bank::tally count;
-    {
-        const auto lease = co_await pool.acquire();
-        co_await bank::open_accounts(*lease, given.accounts);
+    bool is_open = false;
+    co_await common::with_task_group([&](common::task_group& opening) -> awaitable<void> {
+        opening.spawn(cancel_at_signal(*stop, opening));
+        {
+            const auto lease = co_await pool.acquire();
+            co_await bank::open_accounts(*lease, given.accounts);
+        }
+        is_open = true;
+        opening.cancel();
+    });
+    if (!is_open) {
+        co_return false;
     }
     common::log("bank", "{} accounts with {} each", given.accounts, bank::opening_balance);
     common::log(
@@ -119,7 +128,7 @@ awaitable<bool> day_at_the_bank(bank::connections& pool, const settings& given)
 
     co_await common::with_task_group([&](common::task_group& work) -> awaitable<void> {
         work.spawn(pool.maintain());
-        work.spawn(cancel_at_signal(stop, work));
+        work.spawn(cancel_at_signal(*stop, work));
         co_await bank::book_all(pool, orders, given.tasks, patience, count);
         work.cancel();
     });
@@ -127,6 +136,7 @@ awaitable<bool> day_at_the_bank(bank::connections& pool, const settings& given)
         "bank", "{} transfers booked; {} tries failed; {} commits not answered, {} of them done",
         count.booked.size(), count.retries, count.unknown, count.found);
 
+    stop.reset();  // from here on Ctrl-C has its usual effect
     const bool right = co_await examine_books(pool, orders, given, count);
     log_pool(pool.statistics());
     co_return right;
@@ -183,6 +193,7 @@ int main(int argc, char** argv)
             return file == ":memory:" ? "the connections have no memory in common" : "";
         });
     app.add_option("--postgres", given.postgres, "keep them in PostgreSQL: 'host=... dbname=...'")
+        ->check([](const std::string& text) { return text.empty() ? "says no database" : ""; })
         ->excludes("--sqlite");
     app.add_option("--connections", given.connections, "how many at the most")
         ->check(CLI::Range(1, 1000))

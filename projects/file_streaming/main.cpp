@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -97,6 +98,7 @@ int main(int argc, char** argv)
     file_streaming::bench_options measured;
     bench.add_option("--size", measured.size, "of the file, such as 512M")
         ->transform(CLI::AsSizeValue(false).description(""))
+        ->check(CLI::Range(std::uint64_t(1), std::uint64_t(1) << 50).description(""))
         ->type_name("BYTES")
         ->default_str("1G");
     bench.add_option("--folder", measured.folder, "where it is made, and removed")

@@ -92,6 +92,11 @@ std::vector<job> jobs_of(const submit_options& options)
         if (each.words.empty()) {
             throw common::usage_error("submit needs a command");
         }
+        for (const auto& word : each.words) {
+            if (word.find('\0') != std::string::npos) {
+                throw common::usage_error("a word of a command cannot have a NUL byte in it");
+            }
+        }
         if (each.builtin) {
             try {
                 check_builtin(each);

@@ -51,7 +51,8 @@ void add_place(CLI::App& app, queue_place& place)
 {
     app.add_option("--journal", place.journal, "The file that the queue lives in")
         ->capture_default_str();
-    app.add_option("--redis", place.redis, "In its place, a Redis: HOST:PORT or unix:PATH");
+    app.add_option("--redis", place.redis, "In its place, a Redis: HOST:PORT or unix:PATH")
+        ->check([](const std::string& text) { return text.empty() ? "no address" : ""; });
     app.add_option("--queue", place.name, "The name of the queue in Redis")->capture_default_str();
     add_duration(
         &app, "--lease", place.lease,

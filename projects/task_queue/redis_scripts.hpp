@@ -82,7 +82,10 @@ end
 // lost its data. What is in a stream already is given out, too.
 inline constexpr std::string_view prepare = R"lua(
 for _, level in ipairs(levels) do
-    redis.pcall('XGROUP', 'CREATE', stream_of(level), group, '0', 'MKSTREAM')
+    local made = redis.pcall('XGROUP', 'CREATE', stream_of(level), group, '0', 'MKSTREAM')
+    if type(made) == 'table' and made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then
+        return made
+    end
 end
 )lua";
 
@@ -231,7 +234,8 @@ end
 inline constexpr std::string_view say_goodbye = R"lua(
 for _, level in ipairs(levels) do
     local stream = stream_of(level)
-    for _, info in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
+    local consumers = redis.pcall('XINFO', 'CONSUMERS', stream, group)
+    for _, info in ipairs(consumers.err and {} or consumers) do  -- no stream: Redis has lost it
         local one = {}
         for i = 1, #info, 2 do one[info[i]] = info[i + 1] end
         if one.pending == 0 and (one.name == ARGV[1] or one.idle > 3600000) then

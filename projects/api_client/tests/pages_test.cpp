@@ -203,6 +203,36 @@ TEST_CASE("a next page that cannot be fetched is the server's mistake")
     }
 }
 
+TEST_CASE("the next page may be named in a second Link header")
+{
+    http::fields headers;
+    headers.add("Link", "</style.css>; rel=preload");
+    headers.add("Link", "</list?page=2>; rel=\"next\"");
+    const auto two_pages = [&](const heard& request) {
+        return request.target == "/list" ? answer(200, "[1]", headers) : answer(200, "[2]");
+    };
+    with_script(two_pages, [](scripted_server& server) -> awaitable<void> {
+        const auto all = co_await list(server, "/list");
+        CHECK(all.items == std::vector<std::string>{"1", "2"});
+    });
+}
+
+TEST_CASE("a next page that is no reference is refused, and null is the end")
+{
+    CHECK(list_of(answer(200, R"({"items": [1], "next": null})")).failure == "");
+    CHECK(
+        list_of(answer(200, R"({"items": [1], "next": 2})")).failure ==
+        "the next page, 'next', is neither a string nor null");
+}
+
+TEST_CASE("numbers are those that the server has sent, to the last digit")
+{
+    const auto all = list_of(answer(200, "[0.00044308006468156516, 9007199254740993]"));
+    REQUIRE(all.items.size() == 2);
+    CHECK(std::stod(all.items[0]) == 0.00044308006468156516);
+    CHECK(all.items[1] == "9007199254740993");
+}
+
 TEST_CASE("a page that is none is refused")
 {
     for (const auto* const body : {"{}", "7", R"({"items": 7})", R"({"items": {}})"}) {

@@ -217,6 +217,8 @@ TEST_CASE("a command line that makes no sense is refused, on stderr")
         {"get", "127.0.0.1"},
         {"get", "ftp://127.0.0.1/"},
         {"list", "http://127.0.0.1/", "--pages", "x"},
+        {"list", "http://127.0.0.1/", "--pages", "-1"},
+        {"get", "http://127.0.0.1/", "--body-limit", "-5"},
         {"get", "list"},
     };
     for (const auto& arguments : senseless) {

@@ -82,7 +82,8 @@ TEST_CASE("a command line that makes no sense is an error with status 2")
     using arguments = std::vector<std::string>;
     for (const auto& wrong :
          {arguments{"--port", "70000"}, arguments{"--port", "tea"}, arguments{"--tea"},
-          arguments{"tea"}, arguments{"--clients", "0"}, arguments{"--rate", "0"},
+          arguments{"tea"}, arguments{"--clients", "0"}, arguments{"--history", "-1"},
+          arguments{"load", "--messages", "-1"}, arguments{"--rate", "0"},
           arguments{"--patience", "-1"}, arguments{"--outgoing", "50"},
           arguments{"--origin", "chat.example"}, arguments{"--origin", "https://chat.example/"},
           arguments{"load", "--speakers", "2000"}}) {

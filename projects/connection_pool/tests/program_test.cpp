@@ -108,6 +108,20 @@ TEST_CASE("connection_pool: on Ctrl-C it rolls back what is under way, and the b
     }
 }
 
+TEST_CASE("connection_pool: on Ctrl-C while it makes the accounts, it ends")
+{
+    support::program_options options;
+    options.arguments = {"--accounts", "1000000"};
+    support::background_program program(PROGRAM, options);
+    program.wait_for_line("bank: keeps its books");
+    program.signal(SIGINT);
+    const auto ended = program.wait();
+    CHECK(ended.status == 1);
+    CHECK(ended.err == "");
+    CHECK(ended.said().count_containing("is asked to stop") == 1);
+    CHECK(ended.said().count_containing("transfers") == 0);
+}
+
 TEST_CASE("connection_pool: what it cannot open it says in a line, with exit status 1")
 {
     const auto nowhere = run({"--sqlite", "/nowhere/at/all"});
@@ -124,7 +138,8 @@ TEST_CASE("connection_pool: a command line that makes no sense is refused, with 
         {"--no-such-option"},     {"surplus"},
         {"--connections", "0"},   {"--connections", "many"},
         {"--accounts", "1"},      {"--transfers", "-1"},
-        {"--sqlite", ":memory:"}, {"--sqlite", "file", "--postgres", "host=x"}};
+        {"--sqlite", ":memory:"}, {"--sqlite", "file", "--postgres", "host=x"},
+        {"--postgres", ""}};
     for (const auto& arguments : wrong) {
         const auto refused = run(arguments);
         INFO(arguments[0]);

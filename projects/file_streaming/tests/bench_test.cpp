@@ -25,6 +25,19 @@ TEST_CASE("bench measures each engine beside cp and sha256sum, and cleans up")
     CHECK(folder.names().empty());
 }
 
+TEST_CASE("bench refuses a size that is none")
+{
+    const test_folder folder;
+    for (const std::string size : {"0", "-5", "many"}) {
+        INFO(size);
+        const auto run = run_with({"bench", "--size", size, "--folder", folder.path()});
+        CHECK(run.status == 2);
+        CHECK(run.out == "");
+        CHECK(run.err.find("--size") != std::string::npos);
+        CHECK(folder.names().empty());
+    }
+}
+
 TEST_CASE("bench cleans up, too, when it is told to stop")
 {
     const test_folder folder;

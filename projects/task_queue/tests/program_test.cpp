@@ -179,6 +179,7 @@ TEST_CASE("a command line that makes no sense is refused with status 2, and adds
         {"submit", "--no-such-option", "x"},
         {"worker", "--jobs", "0"},
         {"worker", "--redis", "localhost"},
+        {"submit", "--redis", "", "x"},
         {"worker", "--redis", "localhost:1", "--lease", "99ms"},
         {"dead", "requeue"},
         {"no-such-command"},

@@ -529,6 +529,45 @@ TEST_CASE("redis queue: a Redis that has lost everything is worked on as a new o
     });
 }
 
+TEST_CASE("redis queue: a worker can leave a Redis that has lost everything")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
+        co_await add(queue, named("gone"));
+        const auto gone = co_await take(queue);
+        co_await queue.done(gone);
+        co_await ask(server, "FLUSHALL");
+        bool has_left = false;
+        try {
+            co_await queue.leave();
+            has_left = true;
+        } catch (const task_queue::redis_error& refusal) {
+            UNSCOPED_INFO(refusal.what());
+        }
+        CHECK(has_left);
+    });
+}
+
+TEST_CASE("redis queue: a worker that begins while Redis is full waits until it is not")
+{
+    redis_server server;
+    server.start();
+    with_queue_on(server, [&](redis_queue& queue) -> awaitable<void> {
+        co_await ask(server, "CONFIG", "SET", "maxmemory", "1");
+        const auto work = [&]() -> awaitable<void> {
+            const auto taken = co_await take(queue);
+            CHECK(taken.what.id == "j");
+        };
+        co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
+            both.spawn(work());
+            co_await common::sleep_for(50ms);
+            co_await ask(server, "CONFIG", "SET", "maxmemory", "0");
+            co_await add(queue, named("j"));
+        });
+    });
+}
+
 TEST_CASE(
     "redis queue: a worker that leaves is forgotten by Redis, unless it has left a job behind")
 {

@@ -109,8 +109,9 @@ awaitable<void> tour_to_the_end()
 // Brings an order every 0.10 s, as long as the kitchen takes them.
 awaitable<void> waiter(common::queue<int>& orders, const bool& open)
 {
-    for (int order = 1; open; ++order) {
-        co_await orders.put(order);
+    int order = 1;
+    while (open) {
+        co_await orders.put(order++);
         co_await common::sleep_for(100ms);
     }
     common::log("waiter", "finds the kitchen closed");

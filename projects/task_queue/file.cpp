@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace task_queue {
@@ -80,6 +81,14 @@ void file::rename(std::filesystem::path path)
     path_ = std::move(path);
 }
 
+void file::take_mode_of(const std::filesystem::path& other)
+{
+    struct stat seen{};
+    if (::stat(other.c_str(), &seen) == 0 && ::fchmod(descriptor_, seen.st_mode & 07777) == -1) {
+        throw_errno("change the mode of", path_);
+    }
+}
+
 bool file::try_lock()
 {
     if (retry([&] { return ::flock(descriptor_, LOCK_EX | LOCK_NB); }) == 0) {
@@ -129,6 +138,7 @@ file replace_file(const std::filesystem::path& path, std::string_view bytes)
     beside += ".tmp";
     file fresh(beside, O_RDWR | O_CREAT | O_TRUNC | O_APPEND);
     try {
+        fresh.take_mode_of(path);
         fresh.write(bytes);
         fresh.sync();
         fresh.rename(path);

@@ -38,6 +38,9 @@ public:
     void sync();
     void truncate(std::size_t size);
 
+    // Who may read and write it; nothing changes where the other is not there.
+    void take_mode_of(const std::filesystem::path& other);
+
     // What has that name already is replaced.
     void rename(std::filesystem::path path);
 

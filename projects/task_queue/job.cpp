@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <random>
@@ -112,7 +113,11 @@ std::string command_line(const job& what)
 {
     std::string line;
     for (const auto& word : what.words) {
-        const bool plain = !word.empty() && word.find_first_of(" \t\n'\"\\") == std::string::npos;
+        const auto is_special = [](char c) {
+            const auto code = static_cast<unsigned char>(c);  // blanks and what steers a terminal
+            return code <= ' ' || code == 0x7f || c == '\'' || c == '"' || c == '\\';
+        };
+        const bool plain = !word.empty() && std::none_of(word.begin(), word.end(), is_special);
         line += line.empty() ? "" : " ";
         line += plain ? word : fmt::format("{:?}", word);
     }

@@ -27,7 +27,7 @@ class journal {
 public:
     // Opens the journal, or makes one. Throws std::runtime_error when another process has it, when
     // the file is no journal, and when it is damaged in the middle; std::system_error.
-    explicit journal(std::filesystem::path path);
+    explicit journal(const std::filesystem::path& path);
 
     // The records that were in it, once. A torn one at the end has been dropped.
     std::vector<std::string> take_records() { return std::move(records_); }

@@ -236,6 +236,35 @@ TEST_CASE("a journal that is rewritten has the new records, takes more, and keep
     CHECK(records_in(directory / "j") == records{"six", "seven"});
 }
 
+TEST_CASE("a journal that is rewritten is as private as it was")
+{
+    const temporary_directory directory;
+    const auto path = directory / "j";
+    journal kept(path);
+    fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
+    kept.rewrite({"a"});
+    CHECK(fs::status(path).permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+}
+
+TEST_CASE("a journal that is opened through a link is the one that the link leads to")
+{
+    const temporary_directory directory;
+    const fs::path path = directory / "j";
+    const fs::path link = directory / "link";
+    {
+        const journal made(path);
+    }
+    fs::create_symlink(path, link);
+    {
+        journal by_link(link);
+        CHECK_THROWS_WITH(journal(path), ContainsSubstring("belongs to a worker"));
+        by_link.rewrite({"a", "b"});
+    }
+    CHECK(fs::is_symlink(link));
+    CHECK(spool(link).directory() == spool(path).directory());
+    CHECK(records_in(path) == records{"a", "b"});
+}
+
 TEST_CASE("a crash in the middle of a rewrite leaves the journal as it was")
 {
     temporary_directory directory;

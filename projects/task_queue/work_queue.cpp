@@ -10,16 +10,13 @@ namespace task_queue {
 
 namespace {
 
-// The first failure, also of a group in a group.
-std::exception_ptr first_of(const common::exception_group& failed)
+// Throws it; of a group, also of one in a group, the first that is in it.
+[[noreturn]] void throw_first_of(const std::exception_ptr& failure)
 {
-    const auto first = failed.exceptions().front();
     try {
-        std::rethrow_exception(first);
-    } catch (const common::exception_group& inner) {
-        return first_of(inner);
-    } catch (...) {
-        return first;
+        std::rethrow_exception(failure);
+    } catch (const common::exception_group& group) {
+        throw_first_of(group.exceptions().front());
     }
 }
 
@@ -34,18 +31,16 @@ asio::awaitable<void> with_queue(
             both.spawn(queue.run());
             try {
                 co_await body();
-            } catch (const common::exception_group& failed) {
-                failure = first_of(failed);
             } catch (...) {
                 failure = std::current_exception();
             }
             both.cancel();
         });
-    } catch (const common::exception_group& failed) {
-        failure = first_of(failed);
+    } catch (const common::exception_group&) {
+        failure = std::current_exception();
     }
     if (failure) {
-        std::rethrow_exception(failure);
+        throw_first_of(failure);
     }
 }
 

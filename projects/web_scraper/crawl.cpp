@@ -7,8 +7,6 @@
 #include "common/timeout.hpp"
 
 #include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/deferred.hpp>
 
 #include <fmt/format.h>
 

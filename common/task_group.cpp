@@ -41,6 +41,15 @@ exception_group::exception_group(std::vector<std::exception_ptr> exceptions)
 {
 }
 
+void exception_group::throw_first() const
+{
+    try {
+        std::rethrow_exception(exceptions_->front());
+    } catch (const exception_group& inner) {
+        inner.throw_first();
+    }
+}
+
 void task_group::spawn(asio::awaitable<void> task)
 {
     if (!failures_.empty()) {

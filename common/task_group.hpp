@@ -30,6 +30,9 @@ public:
     // In the order in which the tasks failed.
     const std::vector<std::exception_ptr>& exceptions() const noexcept { return *exceptions_; }
 
+    // Throws the first of them; where that is a group, too, the first that is in it.
+    [[noreturn]] void throw_first() const;
+
 private:
     std::shared_ptr<const std::vector<std::exception_ptr>> exceptions_;  // copying must not throw
 };

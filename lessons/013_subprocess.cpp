@@ -192,8 +192,7 @@ awaitable<void> past_the_deadline()
     co_await (std::move(sleeper) && std::move(deaf));
 }
 
-// Whether this program has a child, running or ended and not collected. WNOWAIT: this collects
-// none.
+// Whether this program has a child, running, or ended and not collected. WNOWAIT collects none.
 bool has_children()
 {
     siginfo_t child{};

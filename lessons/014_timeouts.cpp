@@ -146,8 +146,7 @@ awaitable<void> kitchen(common::duration pace)
         staff.spawn(cook(orders, pace));
         co_await signalled(signals);
         open = false;
-        auto all_done = orders.join() || signalled(signals) || common::sleep_for(250ms);
-        co_await std::move(all_done);
+        co_await (orders.join() || signalled(signals) || common::sleep_for(250ms));
         common::log("kitchen", "locks up");
         staff.cancel();
     };
@@ -163,9 +162,9 @@ awaitable<void> send(int number, int times)
     }
 }
 
-// The pauses double, because who is overloaded needs fewer calls, not more; and half of each is
-// left to chance, so that those who failed together do not come back together. A cancellation is no
-// failure to try again after: the caller does not want the answer any more.
+// The pauses double, because who is overloaded needs fewer calls. Half of each is left to chance,
+// so that those who failed together do not come back together. A cancellation is no failure to try
+// again after: the caller does not want the answer any more.
 awaitable<void> call_until_answered(std::minstd_rand chance)
 {
     auto longest = 20ms;
@@ -218,11 +217,9 @@ awaitable<void> day()
 {
     co_await one_deadline();
     co_await by_hand();
-
     common::section("Work that is shielded");
     co_await common::with_timeout(50ms, tour_to_the_end());
     common::log("depot", "late, but it counts");
-
     common::section("SIGTERM: finish what was taken, and leave");
     co_await (kitchen(150ms) && send(SIGTERM, 1));
     common::section("SIGTERM, with more to do than there is time");
@@ -230,7 +227,6 @@ awaitable<void> day()
     common::section("SIGINT twice: leave at once");
     co_await (kitchen(180ms) && send(SIGINT, 2));
     co_await retries();
-
     common::section("A cancellation that is swallowed");
     co_await common::with_timeout(120ms, ring_at_every_door());
     common::log("depot", "thinks that the postman was at every door");

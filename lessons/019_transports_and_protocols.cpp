@@ -139,7 +139,6 @@ awaitable<void> echo_by_messages(wire::message_stream stream)
 awaitable<void> four_layers()
 {
     const auto executor = co_await asio::this_coro::executor;
-
     common::section("Layer 1: epoll by hand");
     auto ends = wire::connected(executor);
     {

@@ -166,20 +166,6 @@ awaitable<bool> open_bank(settings given)
     co_return co_await day_at_the_bank(pool, given);
 }
 
-// When several tasks fail, they mostly fail for the same reason.
-std::string first_reason(const std::exception& error)
-{
-    const auto* const several = dynamic_cast<const common::exception_group*>(&error);
-    if (several == nullptr) {
-        return error.what();
-    }
-    try {
-        std::rethrow_exception(several->exceptions().front());
-    } catch (const std::exception& first) {
-        return first_reason(first);
-    }
-}
-
 }  // namespace
 
 int main(int argc, char** argv)
@@ -221,10 +207,14 @@ int main(int argc, char** argv)
         return 2;
     }
     try {
-        // Threads and servers keep real time.
-        return common::run(open_bank(given), common::clock_mode::steady) ? 0 : 1;
+        try {
+            // Threads and servers keep real time.
+            return common::run(open_bank(given), common::clock_mode::steady) ? 0 : 1;
+        } catch (const common::exception_group& failures) {
+            failures.throw_first();  // when several tasks fail, it is mostly for the same reason
+        }
     } catch (const std::exception& error) {
-        common::complain("connection_pool", first_reason(error));
+        common::complain("connection_pool", error.what());
         return 1;
     }
 }

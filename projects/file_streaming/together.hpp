@@ -9,7 +9,6 @@
 
 #include <boost/asio/awaitable.hpp>
 
-#include <exception>
 #include <utility>
 
 namespace file_streaming {
@@ -21,7 +20,7 @@ boost::asio::awaitable<void> together(Body body)
     try {
         co_await common::with_task_group(std::move(body));
     } catch (const common::exception_group& failures) {
-        std::rethrow_exception(failures.exceptions().front());
+        failures.throw_first();
     }
 }
 

@@ -8,20 +8,6 @@ namespace asio = boost::asio;
 
 namespace task_queue {
 
-namespace {
-
-// Throws it; of a group, also of one in a group, the first that is in it.
-[[noreturn]] void throw_first_of(const std::exception_ptr& failure)
-{
-    try {
-        std::rethrow_exception(failure);
-    } catch (const common::exception_group& group) {
-        throw_first_of(group.exceptions().front());
-    }
-}
-
-}  // namespace
-
 asio::awaitable<void> with_queue(
     work_source& queue, const std::function<asio::awaitable<void>()>& body)
 {
@@ -36,11 +22,11 @@ asio::awaitable<void> with_queue(
             }
             both.cancel();
         });
-    } catch (const common::exception_group&) {
-        failure = std::current_exception();
-    }
-    if (failure) {
-        throw_first_of(failure);
+        if (failure) {
+            std::rethrow_exception(failure);
+        }
+    } catch (const common::exception_group& failures) {
+        failures.throw_first();
     }
 }
 

@@ -12,6 +12,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -289,6 +290,15 @@ TEST_CASE("an exception_group can be copied")
     const exception_group copy = original;
     CHECK(messages_of(copy) == trace{"broken"});
     CHECK(copy.what() == std::string("1 task failed: broken"));
+}
+
+TEST_CASE("an exception_group throws its first exception as itself")
+{
+    const exception_group failed(
+        {std::make_exception_ptr(std::invalid_argument("first")),
+         std::make_exception_ptr(std::runtime_error("second"))});
+    CHECK_THROWS_AS(failed.throw_first(), std::invalid_argument);
+    CHECK_THROWS_WITH(failed.throw_first(), "first");
 }
 
 TEST_CASE("an operation_aborted that no cancellation caused is a failure")
@@ -710,6 +720,7 @@ TEST_CASE("a group inside a group fails as one task of the outer one")
             REQUIRE(failed.exceptions().size() == 1);
             CHECK_THROWS_AS(std::rethrow_exception(failed.exceptions().front()), exception_group);
             CHECK(failed.what() == std::string("1 task failed: 1 task failed: broken"));
+            CHECK_THROWS_WITH(failed.throw_first(), "broken");
         }
         CHECK(common::elapsed() == 1s);
     };

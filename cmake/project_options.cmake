@@ -20,7 +20,7 @@ endif()
 add_library(project_options INTERFACE)
 target_compile_options(
     project_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror=unused-result)
-if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 15)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # A false alarm where GCC inlines one of the two functions with which Asio allocates and frees the
     # frame of a coroutine, and not the other.
     target_compile_options(project_options INTERFACE -Wno-mismatched-new-delete)

@@ -34,12 +34,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-// GCC 12 takes the operator delete of a coroutine's frame for a mismatch where it inlines the one
-// and not the other.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-#endif
-
 namespace asio = boost::asio;
 namespace v2 = boost::process::v2;
 

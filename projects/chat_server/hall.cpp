@@ -129,10 +129,9 @@ void hall::grant(guest& from, const join& wanted)
     for (const auto* const each : there.people) {
         people.push_back(each->nick_);
     }
-    from.out_.post(joined(there.name, people, there.history.size()));
-    for (const auto& old : there.history) {
-        from.out_.post(old);
-    }
+    std::vector<message> answer{joined(there.name, people, there.history.size())};
+    answer.insert(answer.end(), there.history.begin(), there.history.end());
+    from.out_.post(std::move(answer));
 }
 
 void hall::grant(guest& from, const leave& wanted)

@@ -23,8 +23,8 @@ struct limits {
     double rate = 5;    // messages a second from one client, on the long run
     double burst = 20;  // and so many at once, after a pause
 
-    // Messages that wait for one client. It must be more than the history and what comes with it:
-    // whoever joins gets that in one go.
+    // Messages that wait for one client. A room's history counts as one, together with the "joined"
+    // before it: whoever joins gets them in one go, and can be joining all its rooms at once.
     std::size_t outgoing = 256;
 
     // Until a client has sent a request, has said who it is, or has taken a message.

@@ -8,7 +8,12 @@ namespace chat {
 
 void outbox::post(const message& news)
 {
-    if (!finished_ && !messages_.try_put(news)) {
+    post(std::vector<message>{news});
+}
+
+void outbox::post(std::vector<message> together)
+{
+    if (!finished_ && !posts_.try_put(std::move(together))) {
         drop("its outbox is full");
     }
 }
@@ -19,9 +24,9 @@ asio::awaitable<std::vector<message>> outbox::next()
     looks_ = 0;
     std::vector<message> all;
     try {
-        all.push_back(co_await messages_.get());
-        while (auto more = messages_.try_get()) {
-            all.push_back(std::move(*more));
+        all = co_await posts_.get();
+        while (const auto more = posts_.try_get()) {
+            all.insert(all.end(), more->begin(), more->end());
         }
     } catch (const common::queue_closed&) {
         // and none is left
@@ -49,7 +54,7 @@ void outbox::finish(const goodbye& last_words)
 {
     if (!std::exchange(finished_, true)) {
         last_words_ = last_words;
-        messages_.close();
+        posts_.close();
     }
 }
 

@@ -36,11 +36,12 @@ struct goodbye {
 
 class outbox {
 public:
-    explicit outbox(std::size_t capacity) : messages_(capacity) {}
+    explicit outbox(std::size_t capacity) : posts_(capacity) {}
 
     // For those who have something to say. When the outbox is full, this drops the client; once it
-    // is finished or dropped, it does nothing.
+    // is finished or dropped, it does nothing. Messages that are posted together count as one.
     void post(const message& news);
+    void post(std::vector<message> together);
 
     // For the one who writes to the client. Completes with the messages that are there, as soon as
     // there is one; with none when the outbox is finished and nothing is left. Throws
@@ -67,7 +68,7 @@ public:
     const goodbye& last_words() const { return last_words_; }
 
 private:
-    common::queue<message> messages_;
+    common::queue<std::vector<message>> posts_;
     common::event dropped_;
     bool busy_ = false;  // next() has completed, and has not been called since
     int looks_ = 0;      // while it was so

@@ -3,7 +3,6 @@
 #include "common/command_line.hpp"
 #include "common/log.hpp"
 #include "common/task_group.hpp"
-#include "common/timeout.hpp"
 #include "task_queue/local_queue.hpp"
 #include "task_queue/redis_queue.hpp"
 #include "task_queue/run_job.hpp"
@@ -16,10 +15,13 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <functional>
 #include <iostream>
+#include <set>
 #include <stdexcept>
+#include <string>
 #include <utility>
 
 namespace asio = boost::asio;
@@ -62,16 +64,9 @@ asio::awaitable<void> with_client(
     }
     auto options = options_of(place);
     options.quiet = true;
+    options.patience = place.patience;
     redis_queue queue(std::move(options));
-    co_await with_queue(queue, [&]() -> asio::awaitable<void> {
-        try {
-            co_await common::with_timeout(place.patience, ask(queue));
-        } catch (const common::timeout_error&) {
-            throw std::runtime_error(fmt::format(
-                "no answer from Redis at {} in {}: {}", place.redis, text_of(place.patience),
-                queue.trouble()));
-        }
-    });
+    co_await with_queue(queue, [&] { return ask(queue); });
 }
 
 std::vector<job> jobs_of(const submit_options& options)
@@ -106,6 +101,15 @@ std::vector<job> jobs_of(const submit_options& options)
         }
     }
     return jobs;
+}
+
+// What could not be written is found out at the end, by flush_stdout().
+void print_lines(const std::vector<std::string>& lines)
+{
+    for (const auto& line : lines) {
+        std::puts(line.c_str());
+    }
+    std::fflush(stdout);
 }
 
 // The first signal sets `stop`. The second one is an exception that no coroutine sees: it leaves
@@ -155,11 +159,22 @@ void flush_stdout()
 asio::awaitable<void> submit(const queue_place& place, const submit_options& options)
 {
     const auto jobs = jobs_of(options);
-    co_await with_client(place, [&](queue_client& queue) { return queue.submit(jobs); });
+    std::size_t safe = 0;
+    const auto tell = [&safe](const std::vector<std::string>& ids) {
+        safe += ids.size();
+        print_lines(ids);
+    };
     try {
-        for (const auto& each : jobs) {
-            fmt::print("{}\n", each.id);
+        co_await with_client(place, [&](queue_client& queue) { return queue.submit(jobs, tell); });
+    } catch (const std::exception& failure) {
+        if (safe == 0) {
+            throw;
         }
+        throw std::runtime_error(fmt::format(
+            "{}; {} of {} jobs are submitted, and for more it is not known", failure.what(), safe,
+            jobs.size()));
+    }
+    try {
         flush_stdout();
     } catch (const std::runtime_error& failure) {
         throw std::runtime_error(
@@ -203,7 +218,7 @@ asio::awaitable<void> print_dead(const queue_place& place)
         for (const auto& letter : co_await queue.dead()) {
             fmt::print(
                 "{}  {} of {} tries  {}  ({})\n", letter.what.id, letter.tries,
-                letter.what.max_tries, command_line(letter.what), letter.error);
+                letter.what.max_tries, command_line(letter.what), shown(letter.error));
         }
     };
     co_await with_client(place, ask);
@@ -212,27 +227,34 @@ asio::awaitable<void> print_dead(const queue_place& place)
 asio::awaitable<void> deal_with_dead(
     const queue_place& place, dead_action action, std::vector<std::string> ids)
 {
+    std::set<std::string> found;
+    const auto tell = [&found](const std::vector<std::string>& dead) {
+        found.insert(dead.begin(), dead.end());
+        print_lines(dead);
+    };
     const auto ask = [&](queue_client& queue) -> asio::awaitable<void> {
         if (ids.empty()) {
             for (const auto& letter : co_await queue.dead()) {
                 ids.push_back(letter.what.id);
             }
         }
-        std::string unknown;
-        for (const auto& id : ids) {
-            const bool found = action == dead_action::requeue ? co_await queue.requeue(id)
-                                                              : co_await queue.forget(id);
-            if (found) {
-                fmt::print("{}\n", id);
-            } else {
-                unknown += ' ' + id;
-            }
-        }
-        if (!unknown.empty()) {
-            throw std::runtime_error("no dead letter:" + unknown);
+        if (action == dead_action::requeue) {
+            co_await queue.requeue(ids, tell);
+        } else {
+            co_await queue.forget(ids, tell);
         }
     };
     co_await with_client(place, ask);
+
+    std::string unknown;
+    for (const auto& id : ids) {
+        if (!found.contains(id)) {
+            unknown += ' ' + id;
+        }
+    }
+    if (!unknown.empty()) {
+        throw std::runtime_error("no dead letter:" + unknown);
+    }
 }
 
 }  // namespace task_queue

@@ -21,7 +21,7 @@ struct queue_place {
     std::string redis;  // its address, or "" where the queue is in the journal
     std::string name = "task_queue";
     milliseconds lease = std::chrono::seconds(30);
-    milliseconds patience = std::chrono::seconds(10);  // with a Redis that does not answer
+    milliseconds patience = std::chrono::seconds(10);  // with a Redis that gives no answer
 };
 
 struct submit_options {
@@ -42,7 +42,7 @@ public:
 // lost.
 void flush_stdout();
 
-// Prints the id of each job, once all are safe.
+// Prints the id of each job, once it is safe.
 boost::asio::awaitable<void> submit(const queue_place& place, const submit_options& options);
 
 // Works until the first SIGINT or SIGTERM, or until the queue is empty where the options say so.

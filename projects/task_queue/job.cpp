@@ -124,6 +124,17 @@ std::string command_line(const job& what)
     return line;
 }
 
+std::string shown(std::string_view text)
+{
+    std::string shown;
+    for (const char c : text) {
+        const auto code = static_cast<unsigned char>(c);
+        const bool steers = code < ' ' || code == 0x7f;
+        shown += steers ? fmt::format("\\x{:02x}", code) : std::string(1, c);
+    }
+    return shown;
+}
+
 milliseconds parse_duration(std::string_view text)
 {
     constexpr std::array<std::pair<std::string_view, double>, 6> units = {{

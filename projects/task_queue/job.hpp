@@ -69,6 +69,9 @@ job job_from_json(std::string id, std::string_view text);
 // The command line, for people: words with a blank in them are quoted.
 std::string command_line(const job& what);
 
+// Text for people, in which what steers a terminal is escaped.
+std::string shown(std::string_view text);
+
 // "250ms", "10s", "1.5m", "2h", "1d"; a number alone is seconds. Throws std::invalid_argument for
 // anything else, and for more than a hundred years.
 milliseconds parse_duration(std::string_view text);

@@ -56,6 +56,39 @@ std::vector<change> puts(std::vector<job> jobs, wall_time now)
     return changes;
 }
 
+// This change to each of these jobs that is dead, once.
+std::vector<change> changes_to_dead(
+    const job_table& table, change_kind kind, const std::vector<std::string>& ids)
+{
+    std::vector<change> changes;
+    for (const auto& id : std::set<std::string>(ids.begin(), ids.end())) {
+        const auto* const entry = table.find(id);
+        if (entry != nullptr && entry->state == job_state::dead) {
+            changes.push_back(change{kind});
+            changes.back().id = id;
+        }
+    }
+    return changes;
+}
+
+std::vector<std::string> ids_of(const std::vector<change>& changes)
+{
+    std::vector<std::string> ids;
+    for (const auto& each : changes) {
+        ids.push_back(each.id);
+    }
+    return ids;
+}
+
+std::vector<std::string> ids_of(const std::vector<job>& jobs)
+{
+    std::vector<std::string> ids;
+    for (const auto& each : jobs) {
+        ids.push_back(each.id);
+    }
+    return ids;
+}
+
 std::vector<std::string> records_of(const std::vector<change>& changes)
 {
     std::vector<std::string> records;
@@ -154,13 +187,15 @@ void local_queue::compact_if_worthwhile()
     compacted_size_ = journal_->size();
 }
 
-asio::awaitable<void> local_queue::submit(std::vector<job> jobs)
+asio::awaitable<void> local_queue::submit(std::vector<job> jobs, ids_handler tell)
 {
+    const auto ids = ids_of(jobs);
     commit(puts(std::move(jobs), clock_()));
     if (journal_) {
         journal_->sync();
     }
     news_.set();
+    tell(ids);
     co_return;
 }
 
@@ -174,25 +209,25 @@ asio::awaitable<std::vector<dead_letter>> local_queue::dead()
     co_return dead_letters_of(table_);
 }
 
-asio::awaitable<bool> local_queue::requeue(std::string id)
+std::vector<std::string> local_queue::commit_for_dead(
+    change_kind kind, const std::vector<std::string>& ids)
 {
-    const auto* const entry = table_.find(id);
-    const bool is_dead = entry != nullptr && entry->state == job_state::dead;
-    if (is_dead) {
-        commit(change_kind::requeued, id);
-        news_.set();
-    }
-    co_return is_dead;
+    const auto changes = changes_to_dead(table_, kind, ids);
+    commit(changes);
+    news_.set();
+    return ids_of(changes);
 }
 
-asio::awaitable<bool> local_queue::forget(std::string id)
+asio::awaitable<void> local_queue::requeue(std::vector<std::string> ids, ids_handler tell)
 {
-    const auto* const entry = table_.find(id);
-    const bool is_dead = entry != nullptr && entry->state == job_state::dead;
-    if (is_dead) {
-        commit(change_kind::forgotten, id);
-    }
-    co_return is_dead;
+    tell(commit_for_dead(change_kind::requeued, ids));
+    co_return;
+}
+
+asio::awaitable<void> local_queue::forget(std::vector<std::string> ids, ids_handler tell)
+{
+    tell(commit_for_dead(change_kind::forgotten, ids));
+    co_return;
 }
 
 // Watches the spool. It looks once more after the watch has begun, so that nothing falls between
@@ -285,9 +320,11 @@ spool_client::spool_client(std::filesystem::path journal)
 {
 }
 
-asio::awaitable<void> spool_client::submit(std::vector<job> jobs)
+asio::awaitable<void> spool_client::submit(std::vector<job> jobs, ids_handler tell)
 {
+    const auto ids = ids_of(jobs);
     spool_.leave(puts(std::move(jobs), system_time()));
+    tell(ids);
     co_return;
 }
 
@@ -302,27 +339,26 @@ asio::awaitable<std::vector<dead_letter>> spool_client::dead()
     co_return dead_letters_of(read());
 }
 
-asio::awaitable<bool> spool_client::requeue(std::string id)
+asio::awaitable<void> spool_client::requeue(std::vector<std::string> ids, ids_handler tell)
 {
-    co_return leave_if_dead(change_kind::requeued, id);
+    tell(leave_for_dead(change_kind::requeued, ids));
+    co_return;
 }
 
-asio::awaitable<bool> spool_client::forget(std::string id)
+asio::awaitable<void> spool_client::forget(std::vector<std::string> ids, ids_handler tell)
 {
-    co_return leave_if_dead(change_kind::forgotten, id);
+    tell(leave_for_dead(change_kind::forgotten, ids));
+    co_return;
 }
 
-bool spool_client::leave_if_dead(change_kind kind, const std::string& id)
+std::vector<std::string> spool_client::leave_for_dead(
+    change_kind kind, const std::vector<std::string>& ids)
 {
-    const auto table = read();
-    const auto* const entry = table.find(id);
-    if (entry == nullptr || entry->state != job_state::dead) {
-        return false;
+    const auto changes = changes_to_dead(read(), kind, ids);
+    if (!changes.empty()) {
+        spool_.leave(changes);
     }
-    std::vector<change> changes(1, change{kind});
-    changes[0].id = id;
-    spool_.leave(changes);
-    return true;
+    return ids_of(changes);
 }
 
 // The letters first: a worker moves them into the journal meanwhile, and what is read in the other

@@ -38,11 +38,11 @@ public:
     // failed that try. Throws as the constructor of journal does.
     explicit local_queue(const std::filesystem::path& journal, wall_clock clock = system_time);
 
-    boost::asio::awaitable<void> submit(std::vector<job> jobs) override;
+    boost::asio::awaitable<void> submit(std::vector<job> jobs, ids_handler tell) override;
     boost::asio::awaitable<queue_status> status() override;
     boost::asio::awaitable<std::vector<dead_letter>> dead() override;
-    boost::asio::awaitable<bool> requeue(std::string id) override;
-    boost::asio::awaitable<bool> forget(std::string id) override;
+    boost::asio::awaitable<void> requeue(std::vector<std::string> ids, ids_handler tell) override;
+    boost::asio::awaitable<void> forget(std::vector<std::string> ids, ids_handler tell) override;
 
     boost::asio::awaitable<void> run() override;
     boost::asio::awaitable<std::optional<delivery>> try_take() override;
@@ -67,6 +67,7 @@ private:
     void recover();
     void take_letters();
     void commit(const std::vector<change>& changes);
+    std::vector<std::string> commit_for_dead(change_kind kind, const std::vector<std::string>& ids);
     void commit(
         change_kind kind, const std::string& id, std::string text = {}, wall_time when = {});
 
@@ -84,15 +85,15 @@ class spool_client : public queue_client {
 public:
     explicit spool_client(std::filesystem::path journal);
 
-    boost::asio::awaitable<void> submit(std::vector<job> jobs) override;
+    boost::asio::awaitable<void> submit(std::vector<job> jobs, ids_handler tell) override;
     boost::asio::awaitable<queue_status> status() override;
     boost::asio::awaitable<std::vector<dead_letter>> dead() override;
-    boost::asio::awaitable<bool> requeue(std::string id) override;
-    boost::asio::awaitable<bool> forget(std::string id) override;
+    boost::asio::awaitable<void> requeue(std::vector<std::string> ids, ids_handler tell) override;
+    boost::asio::awaitable<void> forget(std::vector<std::string> ids, ids_handler tell) override;
 
 private:
     job_table read() const;
-    bool leave_if_dead(change_kind kind, const std::string& id);
+    std::vector<std::string> leave_for_dead(change_kind kind, const std::vector<std::string>& ids);
 
     std::filesystem::path journal_;
     spool spool_;

@@ -58,7 +58,8 @@ void add_place(CLI::App& app, queue_place& place)
         &app, "--lease", place.lease,
         "After so long without a sign of life a worker on Redis counts as dead; 30s");
     add_duration(
-        &app, "--patience", place.patience, "How long submit and others wait for Redis; 10s");
+        &app, "--patience", place.patience,
+        "How long submit and others wait for an answer of Redis; 10s");
 }
 
 CLI::App* add_submit(CLI::App& app, submit_options& options)

@@ -94,6 +94,7 @@ asio::awaitable<void> redis_client::run()
             if (std::exchange(failures, 0) > 0) {
                 tell("connected");
             }
+            trouble_ = "it is there, and does not answer";
             connected_.set();
             co_await connection_->wait_for_end();
             trouble_ = connection_->why();
@@ -131,7 +132,7 @@ asio::awaitable<redis_reply> redis_client::command(
     try {
         co_return co_await common::with_timeout(limit, connection->command(std::move(words)));
     } catch (const common::timeout_error&) {
-        connection->close();
+        connection->close("there was no answer in time");
         throw connection_lost("there was no answer in time");
     }
 }
@@ -168,9 +169,8 @@ asio::awaitable<redis_reply> redis_client::run_script(
 
 void redis_client::drop(const std::string& reason)
 {
-    tell(reason);
     if (connection_) {
-        connection_->close();
+        connection_->close(reason);
     }
 }
 

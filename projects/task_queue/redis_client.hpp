@@ -62,7 +62,7 @@ public:
     // Ends the connection, so that run() makes another.
     void drop(const std::string& reason);
 
-    // Why there is no connection.
+    // Why there is no answer.
     const std::string& trouble() const { return trouble_; }
 
     static constexpr common::duration default_limit = std::chrono::seconds(10);

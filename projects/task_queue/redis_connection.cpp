@@ -181,9 +181,10 @@ public:
         return sent;
     }
 
-    void close()
+    void close(std::string why)
     {
         if (open()) {
+            why_ = std::move(why);
             redisAsyncFree(context_);
         }
     }
@@ -257,7 +258,7 @@ redis_connection::redis_connection(asio::any_io_executor executor, const std::st
 
 redis_connection::~redis_connection()
 {
-    close();
+    close("the connection was closed");
 }
 
 asio::awaitable<redis_reply> redis_connection::command(std::vector<std::string> words)
@@ -292,9 +293,9 @@ const std::string& redis_connection::why() const
     return link_->why();
 }
 
-void redis_connection::close()
+void redis_connection::close(std::string why)
 {
-    link_->close();
+    link_->close(std::move(why));
 }
 
 }  // namespace task_queue

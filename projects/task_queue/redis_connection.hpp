@@ -101,8 +101,8 @@ public:
     // Why it has ended.
     const std::string& why() const;
 
-    // Ends it. Commands that have no answer throw connection_lost.
-    void close();
+    // Ends it, for this reason. Commands that have no answer throw connection_lost.
+    void close(std::string why);
 
 private:
     class link;

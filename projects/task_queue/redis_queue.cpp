@@ -87,7 +87,6 @@ redis_queue::redis_queue(redis_options options)
 {
 }
 
-// Once, and throws connection_lost.
 asio::awaitable<redis_reply> redis_queue::run_once(
     std::string_view script, std::vector<std::string> arguments)
 {
@@ -103,8 +102,7 @@ asio::awaitable<redis_reply> redis_queue::run_once(
     co_return co_await client_.run_script(script_of(script), keys, std::move(arguments));
 }
 
-// Until there is an answer.
-asio::awaitable<redis_reply> redis_queue::run_script(
+asio::awaitable<redis_reply> redis_queue::repeat(
     std::string_view script, std::vector<std::string> arguments)
 {
     while (true) {
@@ -116,12 +114,30 @@ asio::awaitable<redis_reply> redis_queue::run_script(
     }
 }
 
-asio::awaitable<void> redis_queue::submit(std::vector<job> jobs)
+asio::awaitable<redis_reply> redis_queue::run_script(
+    std::string_view script, std::vector<std::string> arguments)
+{
+    auto answer = repeat(script, std::move(arguments));
+    if (!options_.patience) {
+        co_return co_await std::move(answer);
+    }
+    try {
+        co_return co_await common::with_timeout(*options_.patience, std::move(answer));
+    } catch (const common::timeout_error&) {
+        throw std::runtime_error(fmt::format(
+            "no answer from Redis at {} in {}: {}", options_.address.text(),
+            text_of(*options_.patience), client_.trouble()));
+    }
+}
+
+asio::awaitable<void> redis_queue::submit(std::vector<job> jobs, ids_handler tell)
 {
     for (std::size_t first = 0; first < jobs.size(); first += batch) {
+        std::vector<std::string> ids;
         std::vector<std::string> arguments;
         for (auto i = first; i < std::min(first + batch, jobs.size()); ++i) {
             const auto& each = jobs[i];
+            ids.push_back(each.id);
             arguments.push_back(each.id);
             arguments.push_back(to_json(each));
             arguments.emplace_back(name_of(each.urgency));
@@ -130,6 +146,7 @@ asio::awaitable<void> redis_queue::submit(std::vector<job> jobs)
             arguments.push_back(std::to_string(each.max_tries));
         }
         co_await run_script(scripts::submit, std::move(arguments));
+        tell(ids);
     }
 }
 
@@ -161,20 +178,31 @@ asio::awaitable<std::vector<dead_letter>> redis_queue::dead()
     }
 }
 
-asio::awaitable<bool> redis_queue::requeue(std::string id)
+asio::awaitable<void> redis_queue::requeue(std::vector<std::string> ids, ids_handler tell)
 {
-    std::vector<std::string> arguments(1, std::move(id));
-    arguments.push_back(new_job_id());
-    const auto reply = co_await run_script(scripts::requeue, std::move(arguments));
-    co_return reply.number == 1;
+    return run_in_parts(scripts::requeue, std::move(ids), std::move(tell));
 }
 
-asio::awaitable<bool> redis_queue::forget(std::string id)
+asio::awaitable<void> redis_queue::forget(std::vector<std::string> ids, ids_handler tell)
 {
-    std::vector<std::string> arguments(1, std::move(id));
-    arguments.push_back(new_job_id());
-    const auto reply = co_await run_script(scripts::forget, std::move(arguments));
-    co_return reply.number == 1;
+    return run_in_parts(scripts::forget, std::move(ids), std::move(tell));
+}
+
+asio::awaitable<void> redis_queue::run_in_parts(
+    std::string_view script, std::vector<std::string> ids, ids_handler tell)
+{
+    for (std::size_t first = 0; first < ids.size(); first += batch) {
+        std::vector<std::string> arguments(1, new_job_id());
+        for (auto i = first; i < std::min(first + batch, ids.size()); ++i) {
+            arguments.push_back(ids[i]);
+        }
+        const auto reply = co_await run_script(script, std::move(arguments));
+        std::vector<std::string> found;
+        for (const auto& each : reply.elements) {
+            found.push_back(each.text);
+        }
+        tell(found);
+    }
 }
 
 asio::awaitable<void> redis_queue::run()

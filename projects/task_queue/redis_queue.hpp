@@ -7,8 +7,9 @@
 // is lost, and stops it.
 //
 // When the connection ends, the operation is repeated on the next one, however long that takes: a
-// Redis that restarts is waited for. Only try_take() is not. For what Redis loses, nobody can do
-// anything: with `appendonly yes` and `appendfsync always` it loses nothing that it has confirmed.
+// Redis that restarts is waited for, unless the options set a limit. Only try_take() does not wait.
+// For what Redis loses, nobody can do anything: with `appendonly yes` and `appendfsync always` it
+// loses nothing that it has confirmed.
 
 #pragma once
 
@@ -33,6 +34,10 @@ struct redis_options {
 
     bool quiet = false;  // tell the log nothing about the connection
 
+    // After so long without an answer an operation throws std::runtime_error. Without one it waits
+    // on, for the Redis that restarts.
+    std::optional<milliseconds> patience = std::nullopt;
+
     // After so long without a sign of life a worker counts as dead.
     milliseconds lease = std::chrono::seconds(30);
 };
@@ -41,11 +46,11 @@ class redis_queue : public queue_client, public work_source {
 public:
     explicit redis_queue(redis_options options);
 
-    boost::asio::awaitable<void> submit(std::vector<job> jobs) override;
+    boost::asio::awaitable<void> submit(std::vector<job> jobs, ids_handler tell) override;
     boost::asio::awaitable<queue_status> status() override;
     boost::asio::awaitable<std::vector<dead_letter>> dead() override;
-    boost::asio::awaitable<bool> requeue(std::string id) override;
-    boost::asio::awaitable<bool> forget(std::string id) override;
+    boost::asio::awaitable<void> requeue(std::vector<std::string> ids, ids_handler tell) override;
+    boost::asio::awaitable<void> forget(std::vector<std::string> ids, ids_handler tell) override;
 
     // Keeps the connections, and renews the leases.
     boost::asio::awaitable<void> run() override;
@@ -58,9 +63,6 @@ public:
     boost::asio::awaitable<void> give_back(const delivery& taken) override;
     boost::asio::awaitable<void> leave() override;
 
-    // Why there is no connection.
-    const std::string& trouble() const { return client_.trouble(); }
-
 private:
     struct held_job {
         std::string stream;
@@ -68,10 +70,21 @@ private:
         std::shared_ptr<common::event> lost;
     };
 
+    // Once, and throws connection_lost.
     boost::asio::awaitable<redis_reply> run_once(
         std::string_view script, std::vector<std::string> arguments);
+
+    // Until there is an answer.
+    boost::asio::awaitable<redis_reply> repeat(
+        std::string_view script, std::vector<std::string> arguments);
+
+    // The same, but not beyond the patience.
     boost::asio::awaitable<redis_reply> run_script(
         std::string_view script, std::vector<std::string> arguments);
+
+    // With some ids at a time, and tells those that it gives.
+    boost::asio::awaitable<void> run_in_parts(
+        std::string_view script, std::vector<std::string> ids, ids_handler tell);
     boost::asio::awaitable<void> keep_leases();
     boost::asio::awaitable<void> renew_leases();
 

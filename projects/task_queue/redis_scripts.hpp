@@ -10,7 +10,8 @@
 //     {Q}:counts                     hash: how many were done
 //     {Q}:wake                       stream: written to when somebody is due sooner than others
 //     knew
-//     {Q}:was:ID                     mark: the job, or request, of that id is over; for an hour
+//     {Q}:was:ID                     mark: the job of that id is over; or, of a request, which jobs
+//     it was about; for an hour
 //
 // (The braces make all of them live on one node of a Redis Cluster.) Each stream has one consumer
 // group, `workers`. XREADGROUP gives an entry to one consumer, and Redis remembers to which, and
@@ -21,8 +22,8 @@
 // The time is that of Redis, so the clocks of the machines need not agree. When it is not known
 // whether a script was run, it can be run again, and finds that there is nothing to do. Where the
 // job itself does not show that, since it is gone or has moved on, a mark does, for an hour: who is
-// more patient than that may submit a job twice. A mark takes about 130 bytes in Redis. Only the
-// script that takes a job cannot be run again, for it would take another.
+// more patient than that may submit a job twice. A mark of a job takes about 130 bytes in Redis.
+// Only the script that takes a job cannot be run again, for it would take another.
 
 #pragma once
 
@@ -66,7 +67,7 @@ local function bury(id, why)
 end
 
 local function mark_of(id) return queue .. ':was:' .. id end
-local function leave_mark(id) redis.call('SET', mark_of(id), 1, 'EX', 3600) end
+local function leave_mark(id, text) redis.call('SET', mark_of(id), text, 'EX', 3600) end
 
 local function leave(stream, entry)
     redis.call('XACK', stream, group, entry)
@@ -196,7 +197,7 @@ if redis.call('DEL', key_of(id)) == 1 then
     redis.call('ZREM', delayed, id)
     redis.call('ZREM', dead, id)
     redis.call('HINCRBY', counts, 'done', 1)
-    leave_mark(id)
+    leave_mark(id, 1)
 end
 )lua";
 
@@ -276,31 +277,39 @@ end
 return letters
 )lua";
 
-// ARGV: id, and an id of this request, by which it is known when it comes again. Each gives whether
-// there was a dead letter of that id.
+// ARGV: an id of this request, by which it is known when it comes again, and ids of jobs. Each
+// gives those of them that were dead letters.
 inline constexpr std::string_view requeue = R"lua(
-local id, request = ARGV[1], ARGV[2]
-if redis.call('EXISTS', mark_of(request)) == 1 then return 1 end
-local was_dead = redis.call('ZREM', dead, id)
-if was_dead == 1 then
-    redis.call('HSET', key_of(id), 'tries', 0)
-    redis.call('HDEL', key_of(id), 'deadline')
-    line_up(id)
-    leave_mark(request)
+local answered = redis.call('GET', mark_of(ARGV[1]))
+if answered then return cjson.decode(answered) end
+local found = {}
+for i = 2, #ARGV do
+    local id = ARGV[i]
+    if redis.call('ZREM', dead, id) == 1 then
+        redis.call('HSET', key_of(id), 'tries', 0)
+        redis.call('HDEL', key_of(id), 'deadline')
+        line_up(id)
+        table.insert(found, id)
+    end
 end
-return was_dead
+leave_mark(ARGV[1], cjson.encode(found))
+return found
 )lua";
 
 inline constexpr std::string_view forget = R"lua(
-local id, request = ARGV[1], ARGV[2]
-if redis.call('EXISTS', mark_of(request)) == 1 then return 1 end
-local was_dead = redis.call('ZREM', dead, id)
-if was_dead == 1 then
-    redis.call('DEL', key_of(id))
-    leave_mark(id)
-    leave_mark(request)
+local answered = redis.call('GET', mark_of(ARGV[1]))
+if answered then return cjson.decode(answered) end
+local found = {}
+for i = 2, #ARGV do
+    local id = ARGV[i]
+    if redis.call('ZREM', dead, id) == 1 then
+        redis.call('DEL', key_of(id))
+        leave_mark(id, 1)
+        table.insert(found, id)
+    end
 end
-return was_dead
+leave_mark(ARGV[1], cjson.encode(found))
+return found
 )lua";
 
 }  // namespace task_queue::scripts

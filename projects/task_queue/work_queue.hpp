@@ -39,20 +39,29 @@ struct dead_letter {
     std::string error;
 };
 
+// Is told the ids of those for which it is certain that what was asked for has come about. Must not
+// throw.
+using ids_handler = std::function<void(const std::vector<std::string>& ids)>;
+
+inline const ids_handler tell_nobody = [](const auto&) {};
+
+// A long list goes in parts. So when one of these throws, what `tell` was told of has come about,
+// and of the rest it is not known.
 class queue_client {
 public:
     virtual ~queue_client() = default;
 
     // When it completes, the jobs are safe. Jobs that the queue knows already are left as they are,
     // so that the call can be repeated when it is not known whether it worked.
-    virtual boost::asio::awaitable<void> submit(std::vector<job> jobs) = 0;
+    virtual boost::asio::awaitable<void> submit(std::vector<job> jobs, ids_handler tell) = 0;
 
     virtual boost::asio::awaitable<queue_status> status() = 0;
     virtual boost::asio::awaitable<std::vector<dead_letter>> dead() = 0;
 
-    // Gives a dead job its tries again, or removes it. Gives false where there is none of that id.
-    virtual boost::asio::awaitable<bool> requeue(std::string id) = 0;
-    virtual boost::asio::awaitable<bool> forget(std::string id) = 0;
+    // Gives the dead jobs among these their tries again, or removes them, and leaves out others.
+    virtual boost::asio::awaitable<void> requeue(
+        std::vector<std::string> ids, ids_handler tell) = 0;
+    virtual boost::asio::awaitable<void> forget(std::vector<std::string> ids, ids_handler tell) = 0;
 };
 
 // A job that has been taken, and is to be reported.

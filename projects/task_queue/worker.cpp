@@ -175,7 +175,7 @@ asio::awaitable<void> worker::report_failure(const delivery& taken, std::string 
     const auto consequence = next == after_failure::again  ? "again in " + text_of(pause)
                              : next == after_failure::dead ? "no tries left"
                                                            : "another worker has it";
-    common::log("worker", "job {} has failed: {}; {}", taken.what.id, error, consequence);
+    common::log("worker", "job {} has failed: {}; {}", taken.what.id, shown(error), consequence);
 }
 
 }  // namespace task_queue

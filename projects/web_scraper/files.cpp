@@ -75,6 +75,17 @@ private:
 
 }  // namespace
 
+void make_folder(const std::filesystem::path& folder)
+{
+    std::filesystem::create_directories(folder);
+    try {
+        temporary_file trial(folder / "trial");
+        trial.write("x");  // on a full disk there may be room for a name, and for nothing in it
+    } catch (const std::system_error& error) {
+        throw std::system_error(error.code(), "no file can be written in " + folder.string());
+    }
+}
+
 void write_file(const std::filesystem::path& file, std::string_view text)
 {
     temporary_file next(file);

@@ -12,6 +12,12 @@
 
 namespace web_scraper {
 
+// Makes a folder, with those that it is to be in, unless it is there. Then it writes a file into it
+// and removes that again: whoever works for hours before there is something to write learns first
+// whether it can be. Throws std::system_error, with the folder's name. What is in the folder stays
+// as it is.
+void make_folder(const std::filesystem::path& folder);
+
 // Throws std::system_error, with the file's name; then the file is as it was, and nothing else is
 // left.
 void write_file(const std::filesystem::path& file, std::string_view text);

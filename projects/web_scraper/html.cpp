@@ -3,7 +3,9 @@
 #include "web_scraper/text.hpp"
 
 #include <libxml/HTMLparser.h>
+#include <libxml/encoding.h>
 #include <libxml/parser.h>
+#include <libxml/tree.h>
 
 #include <cstddef>
 #include <limits>
@@ -20,6 +22,14 @@ namespace {
 
 struct free_parser {
     void operator()(htmlParserCtxt* parser) const { htmlFreeParserCtxt(parser); }
+};
+
+struct free_decoder {
+    void operator()(xmlCharEncodingHandler* decoder) const { xmlCharEncCloseFunc(decoder); }
+};
+
+struct free_buffer {
+    void operator()(xmlBuffer* buffer) const { xmlBufferFree(buffer); }
 };
 
 // What the parser has found so far.
@@ -94,6 +104,50 @@ std::string charset_in(std::string_view content_type)
                : std::string(value.substr(first, value.find_first_of("\"'; ", first) - first));
 }
 
+// Whether a `<` is the one byte that it is in ASCII. In UTF-16 that is half a character, from which
+// nothing comes out.
+bool knows_ascii(xmlCharEncodingHandler& decoder)
+{
+    const std::unique_ptr<xmlBuffer, free_buffer> bytes(xmlBufferCreate());
+    const std::unique_ptr<xmlBuffer, free_buffer> decoded(xmlBufferCreate());
+    if (!bytes || !decoded || xmlBufferCCat(bytes.get(), "<") != 0) {
+        throw std::bad_alloc();
+    }
+    xmlCharEncInFunc(&decoder, decoded.get(), bytes.get());
+    return as_text(xmlBufferContent(decoded.get())) == "<";
+}
+
+// Whether a NUL byte in the page is a character, and not part of one as in UTF-16. The parser goes
+// by the header where it knows the charset in there, and else by the first bytes; so does this.
+bool has_characters_of_bytes(std::string_view page, const std::string& charset)
+{
+    const std::unique_ptr<xmlCharEncodingHandler, free_decoder> decoder(
+        charset.empty() ? nullptr : xmlFindCharEncodingHandler(charset.c_str()));
+    if (decoder) {
+        return knows_ascii(*decoder);
+    }
+    const auto first = page.substr(0, 4);
+    const auto seems = xmlDetectCharEncoding(
+        reinterpret_cast<const unsigned char*>(first.data()), static_cast<int>(first.size()));
+    return seems == XML_CHAR_ENCODING_NONE || seems == XML_CHAR_ENCODING_UTF8;
+}
+
+// To libxml2 a NUL is the end of the page, before version 2.14. The HTML standard goes on: in a
+// value it is U+FFFD, in a text nothing. The escape for U+FFFD is the same bytes in every charset
+// that has ASCII, and text is not looked at here.
+std::string with_nul_escaped(std::string_view page)
+{
+    std::string escaped;
+    for (const char c : page) {
+        if (c == '\0') {
+            escaped += "&#xFFFD;";
+        } else {
+            escaped += c;
+        }
+    }
+    return escaped;
+}
+
 findings parse(std::string_view page, const std::string& charset)
 {
     findings found;
@@ -128,7 +182,13 @@ bool is_html(std::string_view content_type)
 
 page_links links_in(std::string_view page, const url& address, std::string_view content_type)
 {
-    const auto found = parse(page, charset_in(content_type));
+    const auto charset = charset_in(content_type);
+    std::string escaped;
+    if (page.find('\0') != page.npos && has_characters_of_bytes(page, charset)) {
+        escaped = with_nul_escaped(page);
+        page = escaped;
+    }
+    const auto found = parse(page, charset);
     const auto base = found.base ? address.resolve(*found.base) : std::nullopt;
     page_links result;
     result.all = found.all;

@@ -113,9 +113,11 @@ awaitable<crawl_facts> explore(url start, limits bounds, site& whole)
     co_return facts;
 }
 
+// The folder was there when the crawl began. Meanwhile somebody may have removed it, or filled the
+// disk.
 void write_reports(const std::filesystem::path& folder, const site& whole, const crawl_facts& facts)
 {
-    std::filesystem::create_directories(folder);
+    make_folder(folder);
     write_file(folder / "links.dot", to_dot(whole, facts.most_redirects));
     write_file(folder / "report.html", to_html(whole, facts));
     write_file(folder / "report.json", to_json(whole, facts));
@@ -180,6 +182,7 @@ void limit_what_is_known(limits& bounds)
 // wrong with some of them is what one wants to know.
 int crawl_and_report(const options& given, const url& start)
 {
+    make_folder(given.folder);  // where that fails, no server has been bothered
     common::raise_descriptor_limit();
     site whole;
     const auto facts = common::run(explore(start, given.bounds, whole), common::clock_mode::steady);

@@ -27,12 +27,6 @@
 #include <type_traits>
 #include <utility>
 
-// GCC 12 takes the operator delete of a coroutine's frame for a mismatch where it inlines the one
-// and not the other.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-#endif
-
 namespace tests {
 
 namespace asio = boost::asio;

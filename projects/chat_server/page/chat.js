@@ -27,13 +27,13 @@ function make(tag, class_name, text) {
     return made;
 }
 
-function show_line(class_name, parts) {
+function show_line(class_name, parts, next = null) {
     const list = element("messages");
     // Follow the conversation, unless the reader has scrolled back.
     const at_end = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
     const line = make("li", class_name, "");
     line.append(...parts);
-    list.append(line);
+    list.insertBefore(line, next); // at the end, when there is no next
     while (list.children.length > most_messages) {
         list.firstChild.remove();
     }
@@ -43,8 +43,18 @@ function show_line(class_name, parts) {
 }
 
 function show_message(class_name, at, who, text) {
-    const time = make("time", "", new Date(at).toLocaleTimeString([], { timeStyle: "short" }));
-    show_line(class_name, [time, make("span", "who", who), make("span", "text", text)]);
+    const date = new Date(at);
+    const time = make("time", "", date.toLocaleTimeString([], { timeStyle: "short" }));
+    time.dateTime = date.toISOString();
+    // An old message goes before the private ones that are on the page already, and came later.
+    const is_later = (line) => Date.parse(line.querySelector("time")?.dateTime) > at;
+    const next = class_name === "old" ? [...element("messages").children].find(is_later) : null;
+    show_line(class_name, [time, make("span", "who", who), make("span", "text", text)], next);
+}
+
+// The messages of the room come again after a new connection. The private ones are only here.
+function clear_room() {
+    element("messages").querySelectorAll("li:not(.private)").forEach((line) => line.remove());
 }
 
 function show_news(text) {
@@ -86,7 +96,7 @@ const on = {
         pause = first_pause;
         people = event.people;
         old_messages = event.history;
-        element("messages").replaceChildren(); // after a new connection, they come again
+        clear_room();
         element("room-name").textContent = "in " + event.room;
         element("entrance").hidden = true;
         element("chat").hidden = false;
@@ -182,7 +192,11 @@ function leave(why) {
 
 element("entrance").addEventListener("submit", (event) => {
     event.preventDefault();
-    me = element("nick").value.trim();
+    const nick = element("nick").value.trim();
+    if (nick !== me) {
+        element("messages").replaceChildren(); // what was private was for another name
+    }
+    me = nick;
     room = element("room").value.trim();
     element("refusal").textContent = "";
     if (socket === null) {

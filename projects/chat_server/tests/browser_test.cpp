@@ -47,6 +47,24 @@ void say(browser& page, const std::string& text)
     page.click("#speaking button");
 }
 
+// Keeps what the page says of its connection in `said`, however short it says it.
+void note_status(browser& page)
+{
+    page.run(
+        "const status = document.getElementById('status'); window.said = []; "
+        "new MutationObserver(() => said.push(status.textContent))"
+        ".observe(status, { childList: true })");
+}
+
+// The texts of the messages that the page shows, from the top to the bottom.
+std::string texts(browser& page)
+{
+    const auto all = page.run(
+        "return Array.from(document.querySelectorAll('#messages .text'), "
+        "(each) => each.textContent).join(', ')");
+    return std::string(all.as_string());
+}
+
 }  // namespace
 
 TEST_CASE("two people with a browser each talk to each other")
@@ -163,11 +181,12 @@ TEST_CASE("when the server stops, the page says so, and it comes back when the s
     const web_driver driver;
     browser page(driver);
     enter(page, *chat, "Ada");
-    // The page says it for half a second only, so it has to keep what it has said.
-    page.run(
-        "const status = document.getElementById('status'); window.said = []; "
-        "new MutationObserver(() => said.push(status.textContent))"
-        ".observe(status, { childList: true })");
+    note_status(page);
+    auto bob = std::make_unique<peer>(peer::in_room(chat->port(), "Bob", "lobby"));
+    bob->say("lobby", "hello");
+    bob->ask({{"do", "tell"}, {"nick", "Ada"}, {"text", "psst"}});
+    page.wait_for_message("Bob, to you", "psst");
+    bob.reset();
     chat->signal(SIGTERM);
     page.wait_until("said.some((text) => text.startsWith('the server stops'))");
     CHECK(chat->wait().status == 0);
@@ -183,6 +202,50 @@ TEST_CASE("when the server stops, the page says so, and it comes back when the s
         "tries')");
     chat = std::make_unique<server>(std::vector<std::string>(), port);
     page.wait_until("document.getElementById('status').textContent === 'connected as Ada'");
+    // The room has lost its history with the old server. What was private is only here.
+    CHECK(texts(page) == "psst");
     page.click("#speaking button");
     page.wait_for_message("Ada", "still here");
+    CHECK(texts(page) == "psst, still here");
+}
+
+TEST_CASE("after a new connection, private messages stand between those of the room, as before")
+{
+    need_browser();
+    server chat;
+    const web_driver driver;
+    browser page(driver);
+    enter(page, chat, "Ada");
+    auto bob = peer::in_room(chat.port(), "Bob", "lobby");
+    const auto tell = [&](const std::string& text) {
+        bob.ask({{"do", "tell"}, {"nick", "Ada"}, {"text", text}});
+        page.wait_for_message("Bob, to you", text);
+    };
+    const auto say_as_bob = [&](const std::string& text) {
+        bob.say("lobby", text);
+        page.wait_for_message("Bob", text);
+    };
+    say_as_bob("one");
+    tell("two");
+    tell("three");
+    say_as_bob("four");
+    tell("five");
+    CHECK(texts(page) == "one, two, three, four, five");
+
+    note_status(page);
+    page.run("socket.close()");
+    page.wait_until("said.includes('connected as Ada')");
+    page.wait_for_message("Bob", "four");
+    CHECK(texts(page) == "one, two, three, four, five");
+    CHECK(page.run("return document.querySelectorAll('#messages .private').length") == 3);
+    say_as_bob("six");
+    CHECK(texts(page) == "one, two, three, four, five, six");
+
+    // They were for Ada. Whoever enters under another name does not see them.
+    page.run("leave('goodbye')");
+    page.type("#nick", "2");
+    page.click("#entrance button");
+    page.wait_until("document.getElementById('status').textContent === 'connected as Ada2'");
+    page.wait_for_message("Bob", "six");
+    CHECK(texts(page) == "one, four, six");
 }

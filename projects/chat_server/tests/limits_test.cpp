@@ -3,15 +3,19 @@
 #include "peer.hpp"
 #include "server.hpp"
 
+#include "chat_server/limits.hpp"
+
 #include "tests/support/client.hpp"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include <boost/json/object.hpp>
 
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cstddef>
 #include <future>
 #include <string>
 #include <string_view>
@@ -292,6 +296,48 @@ TEST_CASE("a reader who does not read is dropped, and the others get every messa
 
     // Its name is free again.
     auto again = peer::in_room(chat.port(), "Deaf", "tea");
+}
+
+TEST_CASE("who joins all rooms that it may, each with a full history, and then reads, has it all")
+{
+    // With the usual outbox, and with the smallest one.
+    const auto outgoing = GENERATE(as<std::string>(), "256", "18");
+    const chat::limits usual;
+    server chat(
+        {"--rate", "1000", "--burst", "1000", "--patience", "3600", "--outgoing", outgoing});
+    const auto room = [](std::size_t number) { return fmt::format("room-{}", number); };
+    const auto text = [](std::size_t number) {
+        return fmt::format("{} {}", number, std::string(1990, 'x'));
+    };
+    peer ada(chat.port());
+    ada.ask({{"do", "name"}, {"nick", "Ada"}});
+    for (std::size_t which = 0; which < usual.rooms_per_client; ++which) {
+        ada.ask({{"do", "join"}, {"room", room(which)}});
+        for (std::size_t number = 0; number < usual.history; ++number) {
+            ada.say(room(which), text(number));
+            ada.next("said");
+        }
+    }
+
+    // It does not read before it has an answer to every join, and that is more than the system's
+    // buffers take.
+    peer late(chat.port(), {.receive_buffer = 4096});
+    late.ask({{"do", "name"}, {"nick", "Late"}});
+    for (std::size_t which = 0; which < usual.rooms_per_client; ++which) {
+        late.ask({{"do", "join"}, {"room", room(which)}});
+        REQUIRE(ada.next().at("event") == "entered");
+    }
+    CHECK(late.next().at("event") == "welcome");
+    for (std::size_t which = 0; which < usual.rooms_per_client; ++which) {
+        const auto joined = late.next();
+        REQUIRE(joined.at("event") == "joined");
+        REQUIRE(joined.at("room").as_string() == room(which));
+        REQUIRE(joined.at("history").to_number<std::size_t>() == usual.history);
+        for (std::size_t number = 0; number < usual.history; ++number) {
+            REQUIRE(late.next().at("text").as_string() == text(number));
+        }
+    }
+    CHECK(late.all_so_far().empty());
 }
 
 TEST_CASE("a reader who takes no message for long is dropped before its outbox is full")

@@ -84,7 +84,7 @@ TEST_CASE("a command line that makes no sense is an error with status 2")
          {arguments{"--port", "70000"}, arguments{"--port", "tea"}, arguments{"--tea"},
           arguments{"tea"}, arguments{"--clients", "0"}, arguments{"--history", "-1"},
           arguments{"load", "--messages", "-1"}, arguments{"--rate", "0"},
-          arguments{"--patience", "-1"}, arguments{"--outgoing", "50"},
+          arguments{"--patience", "-1"}, arguments{"--outgoing", "17"},
           arguments{"--origin", "chat.example"}, arguments{"--origin", "https://chat.example/"},
           arguments{"load", "--speakers", "2000"}}) {
         INFO(wrong.front());
@@ -93,6 +93,14 @@ TEST_CASE("a command line that makes no sense is an error with status 2")
         CHECK(run.out == "");
         CHECK(run.err != "");
     }
+
+    // Too small for the answers to somebody who joins all the rooms that one may be in.
+    const auto small =
+        support::run_program(PROGRAM, {.arguments = {"--outgoing", "17", "--history", "0"}});
+    CHECK(small.status == 2);
+    CHECK(small.err.starts_with("--outgoing: Value 17 not in range "));
+    CHECK(small.err.find("18") != std::string::npos);
+
     const auto help = support::run_program(PROGRAM, {.arguments = {"--help"}});
     CHECK(help.status == 0);
     CHECK(help.out.find("--port") != std::string::npos);

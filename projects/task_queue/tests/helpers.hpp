@@ -3,6 +3,7 @@
 #pragma once
 
 #include "task_queue/job.hpp"
+#include "task_queue/work_queue.hpp"
 
 #include "common/temporary_folder.hpp"
 
@@ -89,6 +90,25 @@ inline number_count count_numbers(const std::string& text, int count)
         result.missing += found == 0 ? 1 : 0;
     }
     return result;
+}
+
+// Whether there was a dead letter of this id.
+inline boost::asio::awaitable<bool> requeue(queue_client& queue, std::string id)
+{
+    bool found = false;
+    const ids_handler tell = [&found](const auto& ids) { found = !ids.empty(); };
+    std::vector<std::string> ids(1, std::move(id));
+    co_await queue.requeue(std::move(ids), tell);
+    co_return found;
+}
+
+inline boost::asio::awaitable<bool> forget(queue_client& queue, std::string id)
+{
+    bool found = false;
+    const ids_handler tell = [&found](const auto& ids) { found = !ids.empty(); };
+    std::vector<std::string> ids(1, std::move(id));
+    co_await queue.forget(std::move(ids), tell);
+    co_return found;
 }
 
 }  // namespace task_queue::tests

@@ -90,7 +90,7 @@ void submit(queue_client& queue, job what)
 {
     std::vector<job> jobs;
     jobs.push_back(std::move(what));
-    now(queue.submit(std::move(jobs)));
+    now(queue.submit(std::move(jobs), task_queue::tell_nobody));
 }
 
 job append_job(const std::string& id)
@@ -454,7 +454,7 @@ TEST_CASE("a long journal is rewritten, and says the same")
                 jobs.push_back(append_job(fmt::format("{}/{}", i, j)));
                 jobs.back().words[2] = std::string(500, 'x');
             }
-            now(queue.submit(std::move(jobs)));
+            now(queue.submit(std::move(jobs), task_queue::tell_nobody));
             for (int j = 0; j < jobs_a_round; ++j) {
                 now(queue.done(*now(queue.try_take())));
             }
@@ -477,7 +477,7 @@ TEST_CASE("a journal that is long because its jobs are is not rewritten again an
         jobs.push_back(append_job(std::to_string(i)));
         jobs.back().words[2] = std::string(5000, 'x');
     }
-    now(queue.submit(std::move(jobs)));
+    now(queue.submit(std::move(jobs), task_queue::tell_nobody));
     int rewrites = 0;
     for (int i = 0; i < 300; ++i) {
         const auto before = inode_of(path);
@@ -496,7 +496,7 @@ TEST_CASE("a queue whose journal cannot be rewritten goes on with the long one")
         std::vector<job> jobs(1, append_job("long"));
         jobs[0].words[2] = std::string(1'100'000, 'x');
         jobs.push_back(append_job("next"));
-        now(queue.submit(std::move(jobs)));
+        now(queue.submit(std::move(jobs), task_queue::tell_nobody));
         fs::create_directory(directory / "j.tmp");  // in its way
         now(queue.done(*now(queue.try_take())));
         now(queue.done(*now(queue.try_take())));
@@ -607,11 +607,11 @@ TEST_CASE("another program requeues and forgets dead letters, and no others")
     }
     REQUIRE(now(client.dead()).size() == 2);
     CHECK(now(client.dead())[0].error == "no");
-    CHECK(now(client.requeue("a")));
-    CHECK_FALSE(now(client.requeue("a")));
-    CHECK(now(client.forget("b")));
-    CHECK_FALSE(now(client.forget("c")));
-    CHECK_FALSE(now(client.requeue("no such id")));
+    CHECK(now(task_queue::tests::requeue(client, "a")));
+    CHECK_FALSE(now(task_queue::tests::requeue(client, "a")));
+    CHECK(now(task_queue::tests::forget(client, "b")));
+    CHECK_FALSE(now(task_queue::tests::forget(client, "c")));
+    CHECK_FALSE(now(task_queue::tests::requeue(client, "no such id")));
 
     local_queue queue(path);
     CHECK(queue.jobs().dead() == 0);

@@ -167,6 +167,21 @@ TEST_CASE(
     CHECK(here.said({"status"}).find("waiting  2 ") != std::string::npos);
 }
 
+TEST_CASE("what steers a terminal is shown escaped, in the log and among the dead letters")
+{
+    const bench here;
+    const auto id =
+        here.submit({"--tries", "1", "--builtin", "fail", "wrong \x1b[2J\x7f \"here\""});
+    const auto log = here.said({"worker", "--until-empty"});
+    const auto dead = here.said({"dead"});
+    for (const auto& shown : {log, dead}) {
+        CHECK(shown.find("wrong \\x1b[2J\\x7f \"here\"") != std::string::npos);
+        CHECK(shown.find('\x1b') == std::string::npos);
+        CHECK(shown.find('\x7f') == std::string::npos);
+    }
+    CHECK(dead.starts_with(id));
+}
+
 TEST_CASE("a command line that makes no sense is refused with status 2, and adds nothing")
 {
     const bench here;

@@ -29,11 +29,6 @@
 
 #include <unistd.h>
 
-// As in common/process.cpp: a false alarm of GCC 12.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-#endif
-
 namespace asio = boost::asio;
 using asio::awaitable;
 using namespace std::chrono_literals;

@@ -28,6 +28,11 @@ namespace {
 
 // A Redis, a directory for what the jobs write, and the program on them.
 struct bench {
+    explicit bench(std::vector<std::string> redis_options = {})
+        : server(0, std::move(redis_options))
+    {
+    }
+
     program_options options_for(std::vector<std::string> arguments) const
     {
         program_options options;
@@ -193,6 +198,28 @@ TEST_CASE("Redis is down at the start: a worker waits for it, and a submit does,
     worker->wait_for_line("connected");
     worker->wait_for_line("is done");
     here.check_numbers(1);
+}
+
+TEST_CASE("a submit into a Redis that gets full on the way prints the ids of the jobs that are in")
+{
+    constexpr int jobs = 30'000;
+    bench here(std::vector<std::string>{"--maxmemory", "8mb"});
+    here.server.start();
+    background_program submit(
+        PROGRAM, here.options_for({"--patience", "1s", "submit", "--each-line", "--", "true"}));
+    submit.write(task_queue::tests::job_lines(0, jobs));
+    submit.close_input();
+    const auto ran = submit.wait();
+    INFO(ran.err);
+    CHECK(ran.status == 1);
+    const auto safe = lines_of(ran.out).size();
+    CHECK(safe > 0);
+    CHECK(safe < jobs);
+    CHECK(ran.err.find("no answer from Redis at unix:") != std::string::npos);
+    CHECK(ran.err.find("OOM") != std::string::npos);
+    CHECK(ran.err.ends_with(
+        fmt::format("; {} of {} jobs are submitted, and for more it is not known\n", safe, jobs)));
+    CHECK(here.said({"status"}).starts_with(fmt::format("waiting  {} ", safe)));
 }
 
 TEST_CASE("SIGTERM while Redis is away: the worker leaves, and its job is run by another")

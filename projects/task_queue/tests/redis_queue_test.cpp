@@ -11,17 +11,19 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <fmt/format.h>
+
 #include <chrono>
+#include <csignal>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
-
-// As in common/process.cpp: a false alarm of GCC 12.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-#endif
 
 namespace asio = boost::asio;
 using asio::awaitable;
@@ -42,11 +44,15 @@ redis_options options_for(const redis_server& server, milliseconds lease = short
     return options;
 }
 
-// Runs `body` with a queue as one worker has it.
-void with_queue_on(const redis_server& server, std::function<awaitable<void>(redis_queue&)> body)
+// Runs `body` with a queue as one worker has it; or, with patience, as submit has it.
+void with_queue_on(
+    const redis_server& server, std::function<awaitable<void>(redis_queue&)> body,
+    std::optional<milliseconds> patience = std::nullopt)
 {
     const auto main = [&]() -> awaitable<void> {
-        redis_queue queue(options_for(server));
+        auto options = options_for(server);
+        options.patience = patience;
+        redis_queue queue(std::move(options));
         co_await with_queue(queue, [&] { return body(queue); });
     };
     common::run(main(), common::clock_mode::steady);
@@ -84,7 +90,7 @@ awaitable<void> add(redis_queue& queue, job what)
 {
     std::vector<job> jobs;
     jobs.push_back(std::move(what));
-    co_await queue.submit(std::move(jobs));
+    co_await queue.submit(std::move(jobs), task_queue::tell_nobody);
 }
 
 job named(const std::string& id, priority urgency = priority::normal)
@@ -131,7 +137,7 @@ TEST_CASE("redis queue: by priority, then in the order in which they came; each 
         jobs.push_back(named("n2"));
         jobs.push_back(named("h", priority::high));
         jobs.push_back(named("n1"));  // is known already
-        co_await queue.submit(std::move(jobs));
+        co_await queue.submit(std::move(jobs), task_queue::tell_nobody);
         auto now = co_await numbers(queue);
         CHECK(now == "1/2/1 waiting, 0 delayed, 0 running, 0 dead, 0 done");
 
@@ -265,18 +271,18 @@ TEST_CASE("redis queue: failures, dead letters, requeue, forget")
         CHECK(letters[0].tries == 2);
         CHECK(letters[0].error == "second");
 
-        bool found = co_await queue.requeue("j");
+        bool found = co_await task_queue::tests::requeue(queue, "j");
         CHECK(found);
-        found = co_await queue.requeue("j");
+        found = co_await task_queue::tests::requeue(queue, "j");
         CHECK_FALSE(found);
         taken = co_await take(queue);
         CHECK(taken.tries == 1);
         co_await queue.failed(taken, "third", 0ms);
         taken = co_await take(queue);
         co_await queue.failed(taken, "fourth", 0ms);
-        found = co_await queue.forget("j");
+        found = co_await task_queue::tests::forget(queue, "j");
         CHECK(found);
-        found = co_await queue.forget("j");
+        found = co_await task_queue::tests::forget(queue, "j");
         CHECK_FALSE(found);
         now = co_await numbers(queue);
         CHECK(now == "0/0/0 waiting, 0 delayed, 0 running, 0 dead, 0 done");
@@ -294,7 +300,7 @@ TEST_CASE(
         co_await add(queue, hopeless);
         auto taken = co_await take(queue);
         co_await queue.failed(taken, "no", 0ms);
-        co_await queue.forget("hopeless");
+        co_await task_queue::tests::forget(queue, "hopeless");
         co_await add(queue, named("done"));
         taken = co_await take(queue);
         co_await queue.done(taken);
@@ -323,11 +329,13 @@ TEST_CASE("redis queue: a requeue or forget that comes again is answered as the 
             const auto taken = co_await take(queue);
             co_await queue.failed(taken, "no", 0ms);
             const auto text = std::string(scripts::common_part) + std::string(script);
-            for (const int expected : {1, 1, 0}) {
+            for (const std::size_t expected : {1, 1, 0}) {
                 const std::string request = expected == 1 ? "lost" : "new";
                 const auto found = co_await ask(
-                    server, "EVAL", text, "1", "{task_queue}", hopeless.id, request + hopeless.id);
-                CHECK(found.number == expected);
+                    server, "EVAL", text, "1", "{task_queue}", request + hopeless.id, "nobody",
+                    hopeless.id, hopeless.id);
+                REQUIRE(found.elements.size() == expected);
+                CHECK((expected == 0 || found.elements[0].text == hopeless.id));
             }
         }
         const auto now = co_await numbers(queue);
@@ -367,14 +375,76 @@ TEST_CASE("redis queue: more dead letters than one script gives")
             jobs.push_back(named(std::to_string(i)));
             jobs.back().max_tries = 1;
         }
-        co_await queue.submit(std::move(jobs));
+        co_await queue.submit(std::move(jobs), task_queue::tell_nobody);
         for (int i = 0; i < 450; ++i) {
             const auto taken = co_await take(queue);
             co_await queue.failed(taken, "no", 0ms);
         }
         const auto letters = co_await queue.dead();
         CHECK(letters.size() == 450);
+
+        std::vector<std::string> ids(1, "nobody");
+        for (const auto& letter : letters) {
+            ids.push_back(letter.what.id);
+        }
+        std::vector<std::string> told;
+        const task_queue::ids_handler tell = [&told](const auto& found) {
+            told.insert(told.end(), found.begin(), found.end());
+        };
+        co_await queue.requeue(ids, tell);
+        ids.erase(ids.begin());
+        CHECK(told == ids);
+        const auto now = co_await numbers(queue);
+        CHECK(now == "0/450/0 waiting, 0 delayed, 0 running, 0 dead, 0 done");
     });
+}
+
+TEST_CASE("redis queue: patience is for each answer, and not for all of them together")
+{
+    redis_server server;
+    server.start();
+    const auto body = [](redis_queue& queue) -> awaitable<void> {
+        std::vector<job> jobs;
+        for (int i = 0; i < 400; ++i) {
+            jobs.push_back(named(std::to_string(i)));
+        }
+        std::size_t safe = 0;
+        const task_queue::ids_handler tell = [&safe](const auto& ids) {
+            safe += ids.size();
+            std::this_thread::sleep_for(1600ms);
+        };
+        co_await queue.submit(std::move(jobs), tell);
+        CHECK(safe == 400);
+    };
+    with_queue_on(server, body, 3s);
+}
+
+TEST_CASE("redis queue: when patience ends, it is said why there was no answer")
+{
+    redis_server server;
+    const auto why = [](redis_queue& queue) -> awaitable<std::string> {
+        try {
+            co_await queue.status();
+        } catch (const std::runtime_error& failure) {
+            co_return failure.what();
+        }
+        co_return "";
+    };
+    const auto body = [&](redis_queue& queue) -> awaitable<void> {
+        const auto in_vain =
+            fmt::format("no answer from Redis at {} in 300 ms: ", server.address());
+        auto reason = co_await why(queue);
+        CHECK(reason == in_vain + "No such file or directory");
+        server.start();
+        do {
+            reason = co_await why(queue);
+        } while (!reason.empty());
+        server.signal(SIGSTOP);
+        reason = co_await why(queue);
+        server.signal(SIGCONT);
+        CHECK(reason == in_vain + "it is there, and does not answer");
+    };
+    with_queue_on(server, body, 300ms);
 }
 
 TEST_CASE("redis queue: what cannot start in its lifetime is a dead letter")

@@ -64,7 +64,7 @@ struct workshop {
     void run(std::vector<job> jobs, std::function<awaitable<void>()> beside = {})
     {
         const auto main = [&]() -> awaitable<void> {
-            co_await queue.submit(std::move(jobs));
+            co_await queue.submit(std::move(jobs), task_queue::tell_nobody);
             worker at_work(queue, [this](const delivery& taken) { return work(taken); }, options);
             co_await common::with_task_group([&](common::task_group& all) -> awaitable<void> {
                 all.spawn(at_work.run(stop));
@@ -126,7 +126,7 @@ TEST_CASE("an urgent job that comes later overtakes those that wait, and none th
         co_await common::sleep_for(50ms);
         std::vector<job> more;
         more.push_back(urgent("h", priority::high));
-        co_await shop.queue.submit(std::move(more));
+        co_await shop.queue.submit(std::move(more), task_queue::tell_nobody);
     });
     CHECK(shop.events == events{"0 n1", "100 h", "200 n2", "300 end"});
 }
@@ -157,7 +157,7 @@ TEST_CASE("a job that is due earlier than what the worker sleeps for is not over
         co_await common::sleep_for(500ms);
         std::vector<job> more;
         more.push_back(delayed("sooner", 250ms));
-        co_await shop.queue.submit(std::move(more));
+        co_await shop.queue.submit(std::move(more), task_queue::tell_nobody);
         co_await common::sleep_for(3000ms);
         shop.stop.set();
     });
@@ -234,8 +234,8 @@ TEST_CASE(
 
     shop.failures = 0;
     const auto requeue = [&]() -> awaitable<void> {
-        const bool is_there = co_await shop.queue.requeue("j");
-        const bool is_there_twice = co_await shop.queue.requeue("j");
+        const bool is_there = co_await task_queue::tests::requeue(shop.queue, "j");
+        const bool is_there_twice = co_await task_queue::tests::requeue(shop.queue, "j");
         CHECK(is_there);
         CHECK_FALSE(is_there_twice);
     };
@@ -253,8 +253,8 @@ TEST_CASE("a dead letter that is forgotten is gone")
     hopeless.max_tries = 1;
     shop.run({hopeless});
     const auto forget = [&]() -> awaitable<void> {
-        const bool is_there = co_await shop.queue.forget("j");
-        const bool is_there_twice = co_await shop.queue.forget("j");
+        const bool is_there = co_await task_queue::tests::forget(shop.queue, "j");
+        const bool is_there_twice = co_await task_queue::tests::forget(shop.queue, "j");
         CHECK(is_there);
         CHECK_FALSE(is_there_twice);
     };
@@ -385,7 +385,7 @@ TEST_CASE("a queue that cannot keep a report ends the worker, which stops what r
         std::vector<job> jobs;
         jobs.push_back(named("quick"));
         jobs.push_back(named("slow"));
-        co_await queue.submit(std::move(jobs));
+        co_await queue.submit(std::move(jobs), task_queue::tell_nobody);
         const auto run = [&](const delivery& taken) -> awaitable<void> {
             shop.takes = taken.what.id == "quick" ? 10ms : 1000ms;
             return shop.work(taken);

@@ -699,15 +699,41 @@ TEST_CASE("the program explains itself, and refuses what makes no sense")
     }
 }
 
-TEST_CASE("a report that cannot be written is an error")
+TEST_CASE("a report that cannot be written is an error, and known before the first request")
 {
     nginx server;
     server.site().write("index.html", "");
     folder out;
     out.write("file", "");
-    const auto run = support::run_program(
-        PROGRAM, {.arguments = {server.address(), "--out", (out.path() / "file").string()}});
-    CHECK(run.status == 1);
-    CHECK(run.err.find("file") != std::string::npos);
+    const auto file = (out.path() / "file").string();
+    // The last one is a folder, in which nobody can make a file.
+    for (const auto& place : {file, file + "/inside", std::string("/proc")}) {
+        INFO(place);
+        const auto run =
+            support::run_program(PROGRAM, {.arguments = {server.address(), "--out", place}});
+        CHECK(run.status == 1);
+        CHECK(run.err.find(place) != std::string::npos);
+    }
     CHECK(out.read("file") == "");
+    CHECK(server.stop().empty());
+}
+
+TEST_CASE("nginx: a folder that is lost during the crawl is an error, too")
+{
+    nginx server(tests::slow_pages(300));
+    generate_site(server.site(), 300, 1500);
+    folder out;
+    const auto place = out.path() / "report";
+    auto options = options_for(out, server.address("/0/0.html"), {full_speed});
+    options.arguments[2] = place.string();
+    support::background_program program(PROGRAM, options);
+    wait_for_a_page(program);
+    CHECK(std::filesystem::is_empty(place));  // it is made, and nothing is left of the trial
+    std::filesystem::remove(place);
+    out.write("report", "no folder");
+    program.signal(SIGTERM);
+    const auto run = program.wait();
+    CHECK(run.status == 1);
+    CHECK(run.err.find(place.string()) != std::string::npos);
+    CHECK(out.read("report") == "no folder");
 }

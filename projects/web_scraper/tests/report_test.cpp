@@ -8,7 +8,9 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <cstddef>
 #include <filesystem>
+#include <iterator>
 #include <string>
 #include <system_error>
 
@@ -36,6 +38,11 @@ void fill(site& whole)
     whole.add_link(start, gone);
     whole.add_link(start, moved);
     whole.add_redirect(moved, gone);
+}
+
+std::ptrdiff_t entries_in(const std::filesystem::path& folder)
+{
+    return std::distance(std::filesystem::directory_iterator(folder), {});
 }
 
 }  // namespace
@@ -143,10 +150,36 @@ TEST_CASE("files: one that cannot be written leaves nothing behind")
     folder.write("a/inside", "");
     CHECK_THROWS_AS(web_scraper::write_file(folder.path() / "a", "text"), std::system_error);
     CHECK_THROWS_AS(web_scraper::write_file(folder.path() / "no/b", "text"), std::system_error);
-    std::size_t entries = 0;
-    for ([[maybe_unused]] const auto& each : std::filesystem::directory_iterator(folder.path())) {
-        ++entries;
-    }
-    CHECK(entries == 1);
+    CHECK(entries_in(folder.path()) == 1);
     CHECK(folder.read("a/inside") == "");
+}
+
+TEST_CASE("files: a folder is made and tried, and stays as it was")
+{
+    const tests::folder folder;
+    web_scraper::make_folder(folder.path() / "new/newer");
+    CHECK(std::filesystem::is_directory(folder.path() / "new/newer"));
+    CHECK(entries_in(folder.path() / "new/newer") == 0);
+
+    folder.write("old/report.json", "an earlier one");
+    web_scraper::make_folder(folder.path() / "old");
+    CHECK(folder.read("old/report.json") == "an earlier one");
+    CHECK(entries_in(folder.path() / "old") == 1);
+}
+
+TEST_CASE("files: a folder in which no file can be written is an error")
+{
+    const tests::folder folder;
+    folder.write("file", "text");
+    CHECK_THROWS_AS(web_scraper::make_folder(folder.path() / "file"), std::system_error);
+    CHECK_THROWS_AS(web_scraper::make_folder(folder.path() / "file/inside"), std::system_error);
+    CHECK_THROWS_AS(web_scraper::make_folder("/proc"), std::system_error);
+    CHECK(folder.read("file") == "text");
+
+    const auto read_only = folder.path() / "read_only";
+    std::filesystem::create_directory(read_only);
+    REQUIRE(::chmod(read_only.c_str(), 0555) == 0);
+    if (::geteuid() != 0) {  // root may write anywhere
+        CHECK_THROWS_AS(web_scraper::make_folder(read_only), std::system_error);
+    }
 }

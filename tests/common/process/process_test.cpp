@@ -39,11 +39,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-// As in common/process.cpp: a false alarm of GCC 12.
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-#endif
-
 namespace asio = boost::asio;
 namespace errc = boost::system::errc;
 using asio::awaitable;

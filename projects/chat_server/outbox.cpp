@@ -1,5 +1,7 @@
 #include "chat_server/outbox.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <utility>
 
 namespace asio = boost::asio;
@@ -22,17 +24,31 @@ asio::awaitable<std::vector<message>> outbox::next()
 {
     busy_ = false;
     looks_ = 0;
-    std::vector<message> all;
     try {
-        all = co_await posts_.get();
-        while (const auto more = posts_.try_get()) {
-            all.insert(all.end(), more->begin(), more->end());
+        if (taken_.empty()) {
+            take(co_await posts_.get());
+        }
+        while (taken_.size() < capacity_) {
+            const auto more = posts_.try_get();
+            if (!more) {
+                break;
+            }
+            take(*more);
         }
     } catch (const common::queue_closed&) {
         // and none is left
     }
-    busy_ = !all.empty();
-    co_return all;
+    const auto end =
+        taken_.begin() + static_cast<std::ptrdiff_t>(std::min(capacity_, taken_.size()));
+    std::vector<message> part(taken_.begin(), end);
+    taken_.erase(taken_.begin(), end);
+    busy_ = !part.empty();
+    co_return part;
+}
+
+void outbox::take(const std::vector<message>& together)
+{
+    taken_.insert(taken_.end(), together.begin(), together.end());
 }
 
 int outbox::look_while_busy()

@@ -5,8 +5,10 @@
 // many. The client has had its time, and is dropped: it is better to lose it than to lose messages
 // in between, or memory without end. It can come back, and have the history.
 //
-// Whoever writes takes all that is there at once. While a write is under way, more comes in, and
-// the next write takes it along: the more there is to do, the less each message costs.
+// Whoever writes takes what is there at once. While a write is under way, more comes in, and the
+// next write takes it along: the more there is to do, the less each message costs. But a write has
+// an end, since the client has to take it in time: what is more than the outbox has room for, as
+// long histories are, is taken in parts.
 //
 // Two ways lead out. `finish` is the polite one: what is there is still sent, and then a close
 // frame, which says why. `drop` gives the client up.
@@ -22,6 +24,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,16 +39,16 @@ struct goodbye {
 
 class outbox {
 public:
-    explicit outbox(std::size_t capacity) : posts_(capacity) {}
+    explicit outbox(std::size_t capacity) : capacity_(capacity), posts_(capacity) {}
 
     // For those who have something to say. When the outbox is full, this drops the client; once it
     // is finished or dropped, it does nothing. Messages that are posted together count as one.
     void post(const message& news);
     void post(std::vector<message> together);
 
-    // For the one who writes to the client. Completes with the messages that are there, as soon as
-    // there is one; with none when the outbox is finished and nothing is left. Throws
-    // operation_aborted when it is cancelled.
+    // For the one who writes to the client. Completes with the messages that are there, but no more
+    // than the capacity, as soon as there is one; with none when the outbox is finished and nothing
+    // is left. Throws operation_aborted when it is cancelled.
     boost::asio::awaitable<std::vector<message>> next();
 
     // For the one who looks after all outboxes now and then. Gives how many times in a row it has
@@ -68,7 +71,11 @@ public:
     const goodbye& last_words() const { return last_words_; }
 
 private:
+    void take(const std::vector<message>& together);
+
+    const std::size_t capacity_;
     common::queue<std::vector<message>> posts_;
+    std::deque<message> taken_;  // from there, and not yet given by next()
     common::event dropped_;
     bool busy_ = false;  // next() has completed, and has not been called since
     int looks_ = 0;      // while it was so

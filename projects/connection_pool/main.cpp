@@ -32,6 +32,7 @@
 #include <iterator>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace asio = boost::asio;
@@ -70,6 +71,19 @@ awaitable<void> cancel_at_signal(common::stop_signal& stop, common::task_group& 
     work.cancel();
 }
 
+// Gives whether the work has ended before there was a signal.
+awaitable<bool> unless_stopped(common::stop_signal& stop, awaitable<void> work)
+{
+    bool has_ended = false;
+    co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
+        both.spawn(cancel_at_signal(stop, both));
+        co_await std::move(work);
+        has_ended = true;
+        both.cancel();
+    });
+    co_return has_ended;
+}
+
 // How many transfers somebody was told of, and the database knows nothing of.
 std::size_t missing_from(const std::vector<std::int64_t>& noted, std::vector<std::int64_t> booked)
 {
@@ -101,23 +115,18 @@ awaitable<bool> examine_books(
     co_return false;
 }
 
-awaitable<bool> day_at_the_bank(bank::connections& pool, const settings& given)
+awaitable<bool> day_at_the_bank(
+    bank::connections& pool, const settings& given, common::stop_signal& stop)
 {
     const auto orders = bank::draw_transfers(given.transfers, given.accounts, given.seed);
     const auto patience =
         std::chrono::duration_cast<common::duration>(std::chrono::duration<double>(given.patience));
-    std::optional<common::stop_signal> stop(co_await asio::this_coro::executor);
     bank::tally count;
-    bool is_open = false;
-    co_await common::with_task_group([&](common::task_group& opening) -> awaitable<void> {
-        opening.spawn(cancel_at_signal(*stop, opening));
-        {
-            const auto lease = co_await pool.acquire();
-            co_await bank::open_accounts(*lease, given.accounts);
-        }
-        is_open = true;
-        opening.cancel();
-    });
+    const auto open = [&]() -> awaitable<void> {
+        const auto lease = co_await pool.acquire();
+        co_await bank::open_accounts(*lease, given.accounts);
+    };
+    const bool is_open = co_await unless_stopped(stop, open());
     if (!is_open) {
         co_return false;
     }
@@ -128,7 +137,7 @@ awaitable<bool> day_at_the_bank(bank::connections& pool, const settings& given)
 
     co_await common::with_task_group([&](common::task_group& work) -> awaitable<void> {
         work.spawn(pool.maintain());
-        work.spawn(cancel_at_signal(*stop, work));
+        work.spawn(cancel_at_signal(stop, work));
         co_await bank::book_all(pool, orders, given.tasks, patience, count);
         work.cancel();
     });
@@ -136,8 +145,13 @@ awaitable<bool> day_at_the_bank(bank::connections& pool, const settings& given)
         "bank", "{} transfers booked; {} tries failed; {} commits not answered, {} of them done",
         count.booked.size(), count.retries, count.unknown, count.found);
 
-    stop.reset();  // from here on Ctrl-C has its usual effect
-    const bool right = co_await examine_books(pool, orders, given, count);
+    // The audit is made after a Ctrl-C, too. Another one ends it.
+    common::stop_signal again(co_await asio::this_coro::executor);
+    bool right = false;
+    const auto audit = [&]() -> awaitable<void> {
+        right = co_await examine_books(pool, orders, given, count);
+    };
+    co_await unless_stopped(again, audit());
     log_pool(pool.statistics());
     co_return right;
 }
@@ -146,6 +160,7 @@ awaitable<bool> day_at_the_bank(bank::connections& pool, const settings& given)
 // takes. PostgreSQL needs them to cancel statements.
 awaitable<bool> open_bank(settings given)
 {
+    common::stop_signal stop(co_await asio::this_coro::executor);
     std::optional<common::temporary_folder> folder;
     asio::thread_pool threads(given.connections);
     db::pool_limits limits;
@@ -155,7 +170,7 @@ awaitable<bool> open_bank(settings given)
         common::log("bank", "keeps its books in PostgreSQL");
         bank::connections pool(
             limits, [&] { return db::open_postgres(threads.get_executor(), given.postgres); });
-        co_return co_await day_at_the_bank(pool, given);
+        co_return co_await day_at_the_bank(pool, given, stop);
     }
     if (given.sqlite.empty()) {
         given.sqlite = folder.emplace().path() / "bank.sqlite";
@@ -163,7 +178,7 @@ awaitable<bool> open_bank(settings given)
     common::log("bank", "keeps its books in SQLite {}", db::sqlite_version());
     bank::connections pool(
         limits, [&] { return db::open_sqlite(threads.get_executor(), given.sqlite); });
-    co_return co_await day_at_the_bank(pool, given);
+    co_return co_await day_at_the_bank(pool, given, stop);
 }
 
 }  // namespace

@@ -103,7 +103,7 @@ std::vector<job> jobs_of(const submit_options& options)
     return jobs;
 }
 
-// What could not be written is found out at the end, by flush_stdout().
+// What could not be written is asked for at the end, with std::ferror.
 void print_lines(const std::vector<std::string>& lines)
 {
     for (const auto& line : lines) {
@@ -171,8 +171,8 @@ asio::awaitable<void> submit(const queue_place& place, const submit_options& opt
             throw;
         }
         throw std::runtime_error(fmt::format(
-            "{}; {} of {} jobs are submitted, and for more it is not known", failure.what(), safe,
-            jobs.size()));
+            "{}; {} of {} jobs are submitted, and for more it is not known{}", failure.what(), safe,
+            jobs.size(), std::ferror(stdout) != 0 ? "; their ids are lost" : ""));
     }
     try {
         flush_stdout();
@@ -253,7 +253,9 @@ asio::awaitable<void> deal_with_dead(
         }
     }
     if (!unknown.empty()) {
-        throw std::runtime_error("no dead letter:" + unknown);
+        throw std::runtime_error(fmt::format(
+            "no dead letter:{}{}", unknown,
+            std::ferror(stdout) != 0 ? "; the ids of the others are lost" : ""));
     }
 }
 

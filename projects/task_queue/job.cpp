@@ -113,11 +113,8 @@ std::string command_line(const job& what)
 {
     std::string line;
     for (const auto& word : what.words) {
-        const auto is_special = [](char c) {
-            const auto code = static_cast<unsigned char>(c);  // blanks and what steers a terminal
-            return code <= ' ' || code == 0x7f || c == '\'' || c == '"' || c == '\\';
-        };
-        const bool plain = !word.empty() && std::none_of(word.begin(), word.end(), is_special);
+        const bool plain =
+            !word.empty() && word.find_first_of(" '\"\\") == word.npos && shown(word) == word;
         line += line.empty() ? "" : " ";
         line += plain ? word : fmt::format("{:?}", word);
     }
@@ -127,10 +124,13 @@ std::string command_line(const job& what)
 std::string shown(std::string_view text)
 {
     std::string shown;
+    bool after_c2 = false;
     for (const char c : text) {
         const auto code = static_cast<unsigned char>(c);
-        const bool steers = code < ' ' || code == 0x7f;
+        // In UTF-8, C2 80 to C2 9F are control characters, too.
+        const bool steers = code < ' ' || code == 0x7f || (after_c2 && code >= 0x80 && code < 0xa0);
         shown += steers ? fmt::format("\\x{:02x}", code) : std::string(1, c);
+        after_c2 = code == 0xc2;
     }
     return shown;
 }

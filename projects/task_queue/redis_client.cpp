@@ -26,6 +26,7 @@ namespace {
 constexpr common::duration connect_limit = 5s;
 constexpr milliseconds first_pause = 100ms;
 constexpr milliseconds longest_pause = 3s;
+constexpr const char* no_answer = "it is there, and does not answer";
 
 }  // namespace
 
@@ -94,7 +95,9 @@ asio::awaitable<void> redis_client::run()
             if (std::exchange(failures, 0) > 0) {
                 tell("connected");
             }
-            trouble_ = "it is there, and does not answer";
+            if (!refused_) {
+                trouble_ = no_answer;
+            }
             connected_.set();
             co_await connection_->wait_for_end();
             trouble_ = connection_->why();
@@ -103,8 +106,10 @@ asio::awaitable<void> redis_client::run()
                 throw;
             }
             trouble_ = failure.code().message();
+            refused_ = false;
         } catch (const std::exception& failure) {
             trouble_ = failure.what();
+            refused_ = false;
         }
         connected_.clear();
         if (failures == 0) {
@@ -152,7 +157,10 @@ asio::awaitable<redis_reply> redis_client::run_script(
         words.insert(words.end(), keys.begin(), keys.end());
         words.insert(words.end(), arguments.begin(), arguments.end());
         try {
-            co_return co_await command(std::move(words));
+            auto reply = co_await command(std::move(words));
+            refused_ = false;
+            trouble_ = no_answer;
+            co_return reply;
         } catch (const redis_error& error) {
             const std::string_view what = error.what();
             if (will_pass(what)) {
@@ -169,6 +177,7 @@ asio::awaitable<redis_reply> redis_client::run_script(
 
 void redis_client::drop(const std::string& reason)
 {
+    refused_ = true;
     if (connection_) {
         connection_->close(reason);
     }

@@ -78,6 +78,7 @@ private:
     std::map<std::string, std::string, std::less<>> checksums_;  // of scripts, by their text
     std::minstd_rand chance_{std::random_device()()};
     std::string trouble_ = "not connected yet";
+    bool refused_ = false;  // by the last answer to a script: that is the trouble, connected or not
 };
 
 }  // namespace task_queue

@@ -39,7 +39,7 @@ void run(awaitable<void> (*test)())
 class visitor {
 public:
     explicit visitor(chat::hall& hall, std::size_t capacity = 256)
-        : out_(capacity), guest_(hall, out_), hall_(hall)
+        : capacity_(capacity), out_(capacity), guest_(hall, out_), hall_(hall)
     {
     }
 
@@ -73,8 +73,17 @@ public:
     awaitable<std::vector<std::string>> heard()
     {
         std::vector<std::string> all;
-        out_.post(chat::welcome("end"));  // so that there is something to wait for
-        const auto lines = co_await out_.next();
+        const auto end = chat::welcome("end");
+        out_.post(end);  // so that there is something to wait for
+        std::vector<chat::message> lines;
+        do {
+            const auto part = co_await out_.next();
+            CHECK(part.size() <= capacity_);
+            if (part.empty()) {
+                break;  // it was dropped
+            }
+            lines.insert(lines.end(), part.begin(), part.end());
+        } while (lines.back() != end);
         for (const auto& line : lines) {
             const auto event = json::parse(*line).as_object();
             std::string text(event.at("event").as_string());
@@ -96,6 +105,7 @@ public:
     chat::outbox& out() { return out_; }
 
 private:
+    std::size_t capacity_;
     chat::outbox out_;
     chat::hall::guest guest_;
     chat::hall& hall_;
@@ -334,6 +344,23 @@ TEST_CASE("a guest who joins all its rooms at once, each with a full history, is
         CHECK_FALSE(late.out().is_dropped());
         const auto heard = co_await late.heard();
         CHECK((heard == expected));  // 409 lines
+    });
+}
+
+TEST_CASE("what is more than the outbox has room for is taken in parts, and each part counts")
+{
+    run([]() -> awaitable<void> {
+        chat::outbox out(10);
+        out.post(std::vector<chat::message>(25, chat::welcome("Ada")));
+        out.post(chat::welcome("end"));
+        for (const auto size : {10U, 10U, 6U}) {
+            const auto part = co_await out.next();
+            CHECK(part.size() == size);
+            CHECK(out.look_while_busy() == 1);
+        }
+        out.finish(chat::goodbye());
+        const auto rest = co_await out.next();
+        CHECK(rest.empty());
     });
 }
 

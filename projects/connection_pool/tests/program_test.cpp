@@ -122,6 +122,23 @@ TEST_CASE("connection_pool: on Ctrl-C while it makes the accounts, it ends")
     CHECK(ended.said().count_containing("transfers") == 0);
 }
 
+TEST_CASE("connection_pool: on Ctrl-C while it examines the books, it ends, and cleans up")
+{
+    const common::temporary_folder place;
+    support::program_options options;
+    options.arguments = {"--accounts", "20000", "--transfers", "100"};
+    options.environment = {{"TMPDIR", place.path()}};
+    support::background_program program(PROGRAM, options);
+    program.wait_for_line("transfers booked");
+    CHECK_FALSE(std::filesystem::is_empty(place.path()));
+    program.signal(SIGINT);
+    const auto ended = program.wait();
+    CHECK(ended.err == "");
+    const auto stopped = ended.said().count_containing("is asked to stop");
+    CHECK(ended.status == (stopped == 1 ? 1 : 0));  // or it was quicker than the signal
+    CHECK(std::filesystem::is_empty(place.path()));
+}
+
 TEST_CASE("connection_pool: what it cannot open it says in a line, with exit status 1")
 {
     const auto nowhere = run({"--sqlite", "/nowhere/at/all"});

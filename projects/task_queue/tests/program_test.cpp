@@ -170,14 +170,15 @@ TEST_CASE(
 TEST_CASE("what steers a terminal is shown escaped, in the log and among the dead letters")
 {
     const bench here;
-    const auto id =
-        here.submit({"--tries", "1", "--builtin", "fail", "wrong \x1b[2J\x7f \"here\""});
+    const auto id = here.submit(
+        {"--tries", "1", "--builtin", "fail", "wrong \x1b[2J\x7f \"h\u00e9re\" \u009b2J"});
     const auto log = here.said({"worker", "--until-empty"});
     const auto dead = here.said({"dead"});
     for (const auto& shown : {log, dead}) {
-        CHECK(shown.find("wrong \\x1b[2J\\x7f \"here\"") != std::string::npos);
-        CHECK(shown.find('\x1b') == std::string::npos);
-        CHECK(shown.find('\x7f') == std::string::npos);
+        CHECK(shown.find("wrong \\x1b[2J\\x7f \"h\u00e9re\" \xc2\\x9b2J") != std::string::npos);
+        for (const auto* const raw : {"\x1b", "\x7f", "\u009b"}) {
+            CHECK(shown.find(raw) == std::string::npos);
+        }
     }
     CHECK(dead.starts_with(id));
 }

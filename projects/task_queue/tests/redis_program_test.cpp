@@ -206,7 +206,7 @@ TEST_CASE("a submit into a Redis that gets full on the way prints the ids of the
     bench here(std::vector<std::string>{"--maxmemory", "8mb"});
     here.server.start();
     background_program submit(
-        PROGRAM, here.options_for({"--patience", "1s", "submit", "--each-line", "--", "true"}));
+        PROGRAM, here.options_for({"--patience", "3s", "submit", "--each-line", "--", "true"}));
     submit.write(task_queue::tests::job_lines(0, jobs));
     submit.close_input();
     const auto ran = submit.wait();

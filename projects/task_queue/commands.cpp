@@ -238,11 +238,7 @@ asio::awaitable<void> deal_with_dead(
                 ids.push_back(letter.what.id);
             }
         }
-        if (action == dead_action::requeue) {
-            co_await queue.requeue(ids, tell);
-        } else {
-            co_await queue.forget(ids, tell);
-        }
+        co_await queue.deal_with_dead(action, ids, tell);
     };
     co_await with_client(place, ask);
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "task_queue/job.hpp"
+#include "task_queue/work_queue.hpp"
 #include "task_queue/worker.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -50,8 +51,6 @@ boost::asio::awaitable<void> work(const queue_place& place, const worker_options
 
 boost::asio::awaitable<void> print_status(const queue_place& place);
 boost::asio::awaitable<void> print_dead(const queue_place& place);
-
-enum class dead_action { requeue, forget };
 
 // For the dead letters with these ids, or without any, for all. Throws std::runtime_error when
 // there is none of an id, after it has dealt with the others.

@@ -56,10 +56,12 @@ std::vector<change> puts(std::vector<job> jobs, wall_time now)
     return changes;
 }
 
-// This change to each of these jobs that is dead, once.
+// What the action changes in each of these jobs that is dead, once.
 std::vector<change> changes_to_dead(
-    const job_table& table, change_kind kind, const std::vector<std::string>& ids)
+    const job_table& table, dead_action action, const std::vector<std::string>& ids)
 {
+    const auto kind =
+        action == dead_action::requeue ? change_kind::requeued : change_kind::forgotten;
     std::vector<change> changes;
     for (const auto& id : std::set<std::string>(ids.begin(), ids.end())) {
         const auto* const entry = table.find(id);
@@ -71,19 +73,12 @@ std::vector<change> changes_to_dead(
     return changes;
 }
 
-std::vector<std::string> ids_of(const std::vector<change>& changes)
+// Of jobs, or of changes to them.
+template <class T>
+std::vector<std::string> ids_of(const std::vector<T>& items)
 {
     std::vector<std::string> ids;
-    for (const auto& each : changes) {
-        ids.push_back(each.id);
-    }
-    return ids;
-}
-
-std::vector<std::string> ids_of(const std::vector<job>& jobs)
-{
-    std::vector<std::string> ids;
-    for (const auto& each : jobs) {
+    for (const auto& each : items) {
         ids.push_back(each.id);
     }
     return ids;
@@ -209,24 +204,13 @@ asio::awaitable<std::vector<dead_letter>> local_queue::dead()
     co_return dead_letters_of(table_);
 }
 
-std::vector<std::string> local_queue::commit_for_dead(
-    change_kind kind, const std::vector<std::string>& ids)
+asio::awaitable<void> local_queue::deal_with_dead(
+    dead_action action, std::vector<std::string> ids, ids_handler tell)
 {
-    const auto changes = changes_to_dead(table_, kind, ids);
+    const auto changes = changes_to_dead(table_, action, ids);
     commit(changes);
     news_.set();
-    return ids_of(changes);
-}
-
-asio::awaitable<void> local_queue::requeue(std::vector<std::string> ids, ids_handler tell)
-{
-    tell(commit_for_dead(change_kind::requeued, ids));
-    co_return;
-}
-
-asio::awaitable<void> local_queue::forget(std::vector<std::string> ids, ids_handler tell)
-{
-    tell(commit_for_dead(change_kind::forgotten, ids));
+    tell(ids_of(changes));
     co_return;
 }
 
@@ -339,26 +323,15 @@ asio::awaitable<std::vector<dead_letter>> spool_client::dead()
     co_return dead_letters_of(read());
 }
 
-asio::awaitable<void> spool_client::requeue(std::vector<std::string> ids, ids_handler tell)
+asio::awaitable<void> spool_client::deal_with_dead(
+    dead_action action, std::vector<std::string> ids, ids_handler tell)
 {
-    tell(leave_for_dead(change_kind::requeued, ids));
-    co_return;
-}
-
-asio::awaitable<void> spool_client::forget(std::vector<std::string> ids, ids_handler tell)
-{
-    tell(leave_for_dead(change_kind::forgotten, ids));
-    co_return;
-}
-
-std::vector<std::string> spool_client::leave_for_dead(
-    change_kind kind, const std::vector<std::string>& ids)
-{
-    const auto changes = changes_to_dead(read(), kind, ids);
+    const auto changes = changes_to_dead(read(), action, ids);
     if (!changes.empty()) {
         spool_.leave(changes);
     }
-    return ids_of(changes);
+    tell(ids_of(changes));
+    co_return;
 }
 
 // The letters first: a worker moves them into the journal meanwhile, and what is read in the other

@@ -41,8 +41,8 @@ public:
     boost::asio::awaitable<void> submit(std::vector<job> jobs, ids_handler tell) override;
     boost::asio::awaitable<queue_status> status() override;
     boost::asio::awaitable<std::vector<dead_letter>> dead() override;
-    boost::asio::awaitable<void> requeue(std::vector<std::string> ids, ids_handler tell) override;
-    boost::asio::awaitable<void> forget(std::vector<std::string> ids, ids_handler tell) override;
+    boost::asio::awaitable<void> deal_with_dead(
+        dead_action action, std::vector<std::string> ids, ids_handler tell) override;
 
     boost::asio::awaitable<void> run() override;
     boost::asio::awaitable<std::optional<delivery>> try_take() override;
@@ -67,7 +67,6 @@ private:
     void recover();
     void take_letters();
     void commit(const std::vector<change>& changes);
-    std::vector<std::string> commit_for_dead(change_kind kind, const std::vector<std::string>& ids);
     void commit(
         change_kind kind, const std::string& id, std::string text = {}, wall_time when = {});
 
@@ -88,12 +87,11 @@ public:
     boost::asio::awaitable<void> submit(std::vector<job> jobs, ids_handler tell) override;
     boost::asio::awaitable<queue_status> status() override;
     boost::asio::awaitable<std::vector<dead_letter>> dead() override;
-    boost::asio::awaitable<void> requeue(std::vector<std::string> ids, ids_handler tell) override;
-    boost::asio::awaitable<void> forget(std::vector<std::string> ids, ids_handler tell) override;
+    boost::asio::awaitable<void> deal_with_dead(
+        dead_action action, std::vector<std::string> ids, ids_handler tell) override;
 
 private:
     job_table read() const;
-    std::vector<std::string> leave_for_dead(change_kind kind, const std::vector<std::string>& ids);
 
     std::filesystem::path journal_;
     spool spool_;

@@ -178,19 +178,10 @@ asio::awaitable<std::vector<dead_letter>> redis_queue::dead()
     }
 }
 
-asio::awaitable<void> redis_queue::requeue(std::vector<std::string> ids, ids_handler tell)
+asio::awaitable<void> redis_queue::deal_with_dead(
+    dead_action action, std::vector<std::string> ids, ids_handler tell)
 {
-    return run_in_parts(scripts::requeue, std::move(ids), std::move(tell));
-}
-
-asio::awaitable<void> redis_queue::forget(std::vector<std::string> ids, ids_handler tell)
-{
-    return run_in_parts(scripts::forget, std::move(ids), std::move(tell));
-}
-
-asio::awaitable<void> redis_queue::run_in_parts(
-    std::string_view script, std::vector<std::string> ids, ids_handler tell)
-{
+    const auto script = action == dead_action::requeue ? scripts::requeue : scripts::forget;
     for (std::size_t first = 0; first < ids.size(); first += batch) {
         std::vector<std::string> arguments(1, new_job_id());
         for (auto i = first; i < std::min(first + batch, ids.size()); ++i) {

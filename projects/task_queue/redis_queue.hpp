@@ -49,8 +49,8 @@ public:
     boost::asio::awaitable<void> submit(std::vector<job> jobs, ids_handler tell) override;
     boost::asio::awaitable<queue_status> status() override;
     boost::asio::awaitable<std::vector<dead_letter>> dead() override;
-    boost::asio::awaitable<void> requeue(std::vector<std::string> ids, ids_handler tell) override;
-    boost::asio::awaitable<void> forget(std::vector<std::string> ids, ids_handler tell) override;
+    boost::asio::awaitable<void> deal_with_dead(
+        dead_action action, std::vector<std::string> ids, ids_handler tell) override;
 
     // Keeps the connections, and renews the leases.
     boost::asio::awaitable<void> run() override;
@@ -81,10 +81,6 @@ private:
     // The same, but not beyond the patience.
     boost::asio::awaitable<redis_reply> run_script(
         std::string_view script, std::vector<std::string> arguments);
-
-    // With some ids at a time, and tells those that it gives.
-    boost::asio::awaitable<void> run_in_parts(
-        std::string_view script, std::vector<std::string> ids, ids_handler tell);
     boost::asio::awaitable<void> keep_leases();
     boost::asio::awaitable<void> renew_leases();
 

@@ -69,6 +69,23 @@ end
 local function mark_of(id) return queue .. ':was:' .. id end
 local function leave_mark(id, text) redis.call('SET', mark_of(id), text, 'EX', 3600) end
 
+-- ARGV: an id of this request, by which it is known when it comes again, and ids of jobs. Makes the
+-- change to those of them that are dead letters, and gives their ids.
+local function for_each_dead(change)
+    local answered = redis.call('GET', mark_of(ARGV[1]))
+    if answered then return cjson.decode(answered) end
+    local found = {}
+    for i = 2, #ARGV do
+        local id = ARGV[i]
+        if redis.call('ZREM', dead, id) == 1 then
+            change(id)
+            table.insert(found, id)
+        end
+    end
+    leave_mark(ARGV[1], cjson.encode(found))
+    return found
+end
+
 local function leave(stream, entry)
     redis.call('XACK', stream, group, entry)
     redis.call('XDEL', stream, entry)
@@ -277,39 +294,20 @@ end
 return letters
 )lua";
 
-// ARGV: an id of this request, by which it is known when it comes again, and ids of jobs. Each
-// gives those of them that were dead letters.
+// Both take the ARGV of for_each_dead().
 inline constexpr std::string_view requeue = R"lua(
-local answered = redis.call('GET', mark_of(ARGV[1]))
-if answered then return cjson.decode(answered) end
-local found = {}
-for i = 2, #ARGV do
-    local id = ARGV[i]
-    if redis.call('ZREM', dead, id) == 1 then
-        redis.call('HSET', key_of(id), 'tries', 0)
-        redis.call('HDEL', key_of(id), 'deadline')
-        line_up(id)
-        table.insert(found, id)
-    end
-end
-leave_mark(ARGV[1], cjson.encode(found))
-return found
+return for_each_dead(function(id)
+    redis.call('HSET', key_of(id), 'tries', 0)
+    redis.call('HDEL', key_of(id), 'deadline')
+    line_up(id)
+end)
 )lua";
 
 inline constexpr std::string_view forget = R"lua(
-local answered = redis.call('GET', mark_of(ARGV[1]))
-if answered then return cjson.decode(answered) end
-local found = {}
-for i = 2, #ARGV do
-    local id = ARGV[i]
-    if redis.call('ZREM', dead, id) == 1 then
-        redis.call('DEL', key_of(id))
-        leave_mark(id, 1)
-        table.insert(found, id)
-    end
-end
-leave_mark(ARGV[1], cjson.encode(found))
-return found
+return for_each_dead(function(id)
+    redis.call('DEL', key_of(id))
+    leave_mark(id, 1)
+end)
 )lua";
 
 }  // namespace task_queue::scripts

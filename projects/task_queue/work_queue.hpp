@@ -39,6 +39,11 @@ struct dead_letter {
     std::string error;
 };
 
+enum class dead_action {
+    requeue,  // it has its tries again
+    forget,   // it is removed
+};
+
 // Is told the ids of those for which it is certain that what was asked for has come about. Must not
 // throw.
 using ids_handler = std::function<void(const std::vector<std::string>& ids)>;
@@ -58,10 +63,9 @@ public:
     virtual boost::asio::awaitable<queue_status> status() = 0;
     virtual boost::asio::awaitable<std::vector<dead_letter>> dead() = 0;
 
-    // Gives the dead jobs among these their tries again, or removes them, and leaves out others.
-    virtual boost::asio::awaitable<void> requeue(
-        std::vector<std::string> ids, ids_handler tell) = 0;
-    virtual boost::asio::awaitable<void> forget(std::vector<std::string> ids, ids_handler tell) = 0;
+    // Does this to the dead jobs among these, and leaves out others.
+    virtual boost::asio::awaitable<void> deal_with_dead(
+        dead_action action, std::vector<std::string> ids, ids_handler tell) = 0;
 };
 
 // A job that has been taken, and is to be reported.

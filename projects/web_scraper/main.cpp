@@ -113,11 +113,10 @@ awaitable<crawl_facts> explore(url start, limits bounds, site& whole)
     co_return facts;
 }
 
-// The folder was there when the crawl began. Meanwhile somebody may have removed it, or filled the
-// disk.
+// The folder was there when the crawl began. Meanwhile somebody may have removed it.
 void write_reports(const std::filesystem::path& folder, const site& whole, const crawl_facts& facts)
 {
-    make_folder(folder);
+    std::filesystem::create_directories(folder);
     write_file(folder / "links.dot", to_dot(whole, facts.most_redirects));
     write_file(folder / "report.html", to_html(whole, facts));
     write_file(folder / "report.json", to_json(whole, facts));

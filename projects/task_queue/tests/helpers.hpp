@@ -93,22 +93,24 @@ inline number_count count_numbers(const std::string& text, int count)
 }
 
 // Whether there was a dead letter of this id.
-inline boost::asio::awaitable<bool> requeue(queue_client& queue, std::string id)
+inline boost::asio::awaitable<bool> deal_with_dead(
+    queue_client& queue, dead_action action, std::string id)
 {
     bool found = false;
     const ids_handler tell = [&found](const auto& ids) { found = !ids.empty(); };
     std::vector<std::string> ids(1, std::move(id));
-    co_await queue.requeue(std::move(ids), tell);
+    co_await queue.deal_with_dead(action, std::move(ids), tell);
     co_return found;
+}
+
+inline boost::asio::awaitable<bool> requeue(queue_client& queue, std::string id)
+{
+    return deal_with_dead(queue, dead_action::requeue, std::move(id));
 }
 
 inline boost::asio::awaitable<bool> forget(queue_client& queue, std::string id)
 {
-    bool found = false;
-    const ids_handler tell = [&found](const auto& ids) { found = !ids.empty(); };
-    std::vector<std::string> ids(1, std::move(id));
-    co_await queue.forget(std::move(ids), tell);
-    co_return found;
+    return deal_with_dead(queue, dead_action::forget, std::move(id));
 }
 
 }  // namespace task_queue::tests

@@ -391,7 +391,7 @@ TEST_CASE("redis queue: more dead letters than one script gives")
         const task_queue::ids_handler tell = [&told](const auto& found) {
             told.insert(told.end(), found.begin(), found.end());
         };
-        co_await queue.requeue(ids, tell);
+        co_await queue.deal_with_dead(task_queue::dead_action::requeue, ids, tell);
         ids.erase(ids.begin());
         CHECK(told == ids);
         const auto now = co_await numbers(queue);

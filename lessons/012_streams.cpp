@@ -32,7 +32,6 @@
 
 #include <chrono>
 #include <cstddef>
-#include <exception>
 #include <istream>
 #include <string>
 #include <utility>
@@ -89,8 +88,8 @@ awaitable<void> serve(tcp::socket guest, common::duration work)
     }
 }
 
-// Open until closing time. Who is inside may finish, but not for longer than the grace: then
-// close() is through, and || cancels its other side, the guests.
+// Open until closing time. Who is inside may finish, but not for longer than the grace: then the
+// house is cancelled, and with it the guests.
 awaitable<void> kitchen(tcp::acceptor& door, awaitable<void> closing_time, common::duration work)
 {
     const auto take_guests = [&](common::task_group& guests) -> awaitable<void> {
@@ -99,24 +98,17 @@ awaitable<void> kitchen(tcp::acceptor& door, awaitable<void> closing_time, commo
         }
         common::log("kitchen", "takes no more guests");
     };
-    const auto close = [&]() -> awaitable<void> {
+    const auto close = [&](common::task_group& house) -> awaitable<void> {
         co_await std::move(closing_time);
         door.close();
         co_await common::sleep_for(grace);
+        house.cancel();
     };
-    // When one side of || throws, it waits for the other, and drops the exception. This keeps it.
-    std::exception_ptr failure;
-    const auto open = [&]() -> awaitable<void> {
-        try {
-            co_await common::with_task_group(take_guests);
-        } catch (...) {
-            failure = std::current_exception();
-        }
-    };
-    const auto ended = co_await (open() || close());
-    if (ended.index() == 0 && failure) {
-        std::rethrow_exception(failure);
-    }
+    co_await common::with_task_group([&](common::task_group& house) -> awaitable<void> {
+        house.spawn(close(house));
+        co_await common::with_task_group(take_guests);
+        house.cancel();
+    });
 }
 
 // A guest: sends all orders, ends this side of the connection, and reads the answers to the end.
@@ -148,8 +140,8 @@ awaitable<void> fifty_visit(tcp::endpoint address)
         guests.push_back(ask(address, "tea\n"));
     }
     const auto answers = co_await common::gather(std::move(guests));
-    const double took = common::seconds_since(start);
-    common::log("main", "{} guests were served in {:.2f} s", answers.size(), took);
+    common::log(
+        "main", "{} guests were served in {:.2f} s", answers.size(), common::seconds_since(start));
 }
 
 // With this option close() resets the connection. Without it, the stream ends in good order, also
@@ -216,8 +208,8 @@ awaitable<void> demonstrate(common::arguments)
     const common::real_work hold(50ms);  // virtual time waits for bytes that are on their way
     tcp::acceptor door(co_await asio::this_coro::executor, {localhost, 0});
     common::event closing_time;
-    auto guests = day(door.local_endpoint(), closing_time);
-    co_await (kitchen(door, closing_time.wait(), 100ms) && std::move(guests));
+    const auto address = door.local_endpoint();
+    co_await (kitchen(door, closing_time.wait(), 100ms) && day(address, closing_time));
     co_await read_ahead();
 }
 

@@ -1,11 +1,11 @@
 // A URL, taken apart: where to connect, what to ask for there.
 //
 // Boost.URL parses, and follows RFC 3986: it knows where the host ends and the port begins, and
-// what
-// `../b?page=2` means on a page called /a/c. What is added here is what a client for http:// wants
-// on top. The URL is absolute, it names a host, and it is normalised, so that two spellings of the
-// same URL are the same string: the scheme and the host are in lower case, `/a/../b` is `/b`, the
-// default port is left out, an empty path is `/`, and there is no fragment, which is never sent.
+// what `../b?page=2` means on a page called /a/c. What is added here is what a client for http://
+// wants on top. The URL is absolute, it names a host, and it is normalised, so that two spellings
+// of the same URL are the same string: the scheme and the host are in lower case, `/a/../b` is
+// `/b`, the default port is left out, an empty path is `/`, and there is no fragment, which is
+// never sent.
 
 #pragma once
 

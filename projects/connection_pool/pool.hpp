@@ -20,9 +20,8 @@
 //
 // - What comes back is looked at. A connection that is broken, or in the middle of something, is
 //   dropped; the next who needs one opens one.
-// - What goes out is looked at as well. A connection that has been unused for a while is asked for
-// a
-//   sign of life before.
+// - What goes out is looked at as well. A connection that has been unused for a while is first
+//   asked for a sign of life.
 // - One that is broken casts doubt on the others: they are asked, too.
 //
 // A lease is a scope. Who forgets that, and keeps one in an object that lives long, drains the pool

@@ -38,7 +38,8 @@ bool is_final(const boost::system::error_code& error)
 }
 
 // Reads until the end, or an error. It asks before it waits: if the end has been read already,
-// Asio's epoll back end would wait for it for ever, since the system reports it once.
+// Asio's epoll back end would wait for it for ever, since the system reports it once. And it lets
+// others run between two reads: a peer that sends without end always has something to read.
 asio::awaitable<void> drop_input(tcp::socket& socket)
 {
     std::array<char, 4096> bytes;
@@ -49,6 +50,8 @@ asio::awaitable<void> drop_input(tcp::socket& socket)
         if (error == asio::error::would_block) {
             auto wait = socket.async_wait(tcp::socket::wait_read, asio::as_tuple(asio::deferred));
             std::tie(error) = co_await std::move(wait);
+        } else if (!error) {
+            co_await yield();
         }
     }
 }

@@ -10,6 +10,7 @@
 #include "common/task_group.hpp"
 #include "common/timeout.hpp"
 
+#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/deferred.hpp>
@@ -17,12 +18,17 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/rate_policy.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/websocket.hpp>
 #include <boost/system/error_code.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
 #include <exception>
 #include <optional>
 #include <sstream>
@@ -45,7 +51,9 @@ namespace chat {
 
 namespace {
 
-using websocket = beast::websocket::stream<tcp::socket>;
+// With a limit on the bytes that come in.
+using stream = beast::basic_stream<tcp, asio::any_io_executor, beast::simple_rate_policy>;
+using websocket = beast::websocket::stream<stream>;
 using request_head = http::request<http::empty_body>;
 using response = http::response<http::string_body>;
 
@@ -262,13 +270,9 @@ awaitable<void> write(websocket& client, outbox& out)
 }
 
 struct close_at_exit {
-    tcp::socket& socket;
+    stream& connection;
 
-    ~close_at_exit()
-    {
-        error_code gone;
-        socket.close(gone);
-    }
+    ~close_at_exit() { connection.close(); }
 };
 
 // Closes the socket when the client is dropped, or the tasks are cancelled, by whomever. Whatever
@@ -284,7 +288,7 @@ awaitable<void> guard(websocket& client, outbox& out)
     common::log("chat", "drops a client: {}", out.why_dropped());
     // What the client has not taken yet is thrown away, and not kept by the system.
     error_code gone;
-    client.next_layer().set_option(tcp::socket::linger(true, 0), gone);
+    client.next_layer().socket().set_option(tcp::socket::linger(true, 0), gone);
 }
 
 void configure(websocket& client, const limits& allowed)
@@ -299,6 +303,13 @@ void configure(websocket& client, const limits& allowed)
     client.read_message_max(allowed.frame_bytes);
     client.auto_fragment(false);
     client.text(true);
+
+    // A message can come in any number of frames, also empty ones, and no limit on messages counts
+    // those. So there is one on all bytes, twice what messages can need. Beyond it, nothing is read
+    // for the rest of a second.
+    const auto messages = std::max(allowed.rate, allowed.burst);
+    const auto bytes = 2 * messages * static_cast<double>(allowed.frame_bytes);
+    client.next_layer().rate_policy().read_limit(static_cast<std::size_t>(bytes));
 }
 
 awaitable<void> chat_with(websocket& client, house& host)
@@ -308,8 +319,10 @@ awaitable<void> chat_with(websocket& client, house& host)
     token_bucket tokens(host.allowed.rate, host.allowed.burst);
 
     // Pings and pongs cost the server time as well, and Beast takes them in while it reads. So they
-    // cannot be slowed down, and too many are the end.
-    token_bucket control_tokens(host.allowed.rate, host.allowed.burst);
+    // cannot be slowed down, and too many are the end. There is always room for the pongs that the
+    // server asks for, which are two in each `idle`.
+    const auto idle = std::chrono::duration<double>(host.allowed.idle).count();
+    token_bucket control_tokens(std::max(host.allowed.rate, 4 / idle), host.allowed.burst);
     client.control_callback([&](beast::websocket::frame_type kind, beast::string_view) {
         if (kind != beast::websocket::frame_type::close && !control_tokens.try_take()) {
             out.drop("it floods the server with pings");

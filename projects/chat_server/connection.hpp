@@ -1,10 +1,11 @@
 // One connection, from the first byte to the last.
 //
 // A browser comes with HTTP requests for the page, and then with one that asks to go on as a
-// WebSocket. From there on three coroutines share the connection. One reads what the client says
+// WebSocket. From there on four coroutines share the connection. One reads what the client says
 // and gives it to the hall. One writes what is in the client's outbox; its end is the end of the
-// other two. One guards: it closes the socket when the hall drops the client. Whichever way it
-// goes, they are tasks of one group, and nothing of the client is left when that has ended.
+// others. One guards: it closes the socket when the hall drops the client. One waits a while for
+// the client's name. Whichever way it goes, they are tasks of one group, and nothing of the client
+// is left when that has ended.
 //
 // Three things are never waited for without a limit: a request, a message that the client does not
 // take, and a sign of life. The last one is a ping, after half of `idle`. Who has lost its power or

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 #include <variant>
@@ -25,6 +26,16 @@ std::string folded(std::string name)
         c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     }
     return name;
+}
+
+void require_text(const std::string& text, std::size_t longest)
+{
+    if (!is_text(text, longest)) {
+        throw refusal(
+            "bad_text",
+            fmt::format(
+                "a text is at most {} bytes, not blank, and without control characters", longest));
+    }
 }
 
 }  // namespace
@@ -146,9 +157,7 @@ void hall::grant(guest& from, const leave& wanted)
 void hall::grant(guest& from, const say& wanted)
 {
     auto& there = room_with(from, wanted.room);
-    if (!is_text(wanted.text, allowed_.text_bytes)) {
-        throw refusal("bad_text", fmt::format("a text is 1 to {} bytes", allowed_.text_bytes));
-    }
+    require_text(wanted.text, allowed_.text_bytes);
     const auto news = said(there.name, from.nick_, wanted.text);
     there.history.push_back(news);
     if (there.history.size() > allowed_.history) {
@@ -162,9 +171,7 @@ void hall::grant(guest& from, const tell& wanted)
     if (from.nick_.empty()) {
         throw refusal("no_nick", "say who you are first");
     }
-    if (!is_text(wanted.text, allowed_.text_bytes)) {
-        throw refusal("bad_text", fmt::format("a text is 1 to {} bytes", allowed_.text_bytes));
-    }
+    require_text(wanted.text, allowed_.text_bytes);
     const auto to = nicks_.find(folded(wanted.nick));
     if (to == nicks_.end()) {
         throw refusal("nobody", "there is nobody of that name");

@@ -99,7 +99,12 @@ private:
     {
         const auto permit = co_await shared_.connecting.acquire();
         auto& tcp_socket = socket_.next_layer();
-        co_await tcp_socket.async_connect(shared_.server, asio::deferred);
+        const auto [error] =
+            co_await tcp_socket.async_connect(shared_.server, asio::as_tuple(asio::deferred));
+        if (error) {
+            throw std::runtime_error(fmt::format(
+                "no connection to 127.0.0.1:{}: {}", shared_.server.port(), error.message()));
+        }
         tcp_socket.set_option(tcp::no_delay(true));
         const auto host = fmt::format("127.0.0.1:{}", shared_.server.port());
         co_await socket_.async_handshake(host, "/chat", asio::deferred);
@@ -269,9 +274,16 @@ awaitable<void> run_clients(measurement& shared)
 awaitable<bool> run_load(unsigned short port, load what)
 {
     common::raise_descriptor_limit();
+    const auto begun = common::now();
     measurement shared{what, {asio::ip::address_v4::loopback(), port}};
     shared.delays.reserve(expected_messages(what));
-    co_await common::with_timeout(what.deadline, run_clients(shared));
+    try {
+        co_await common::with_timeout(what.deadline, run_clients(shared));
+    } catch (const common::timeout_error&) {
+        fmt::print("not done after {:.0f} s\n", common::seconds_since(begun));
+        report(shared);
+        co_return false;
+    }
     co_return report(shared);
 }
 

@@ -29,8 +29,8 @@ struct load {
 };
 
 // Connects to 127.0.0.1, does all this, and prints what came of it. Gives whether every message
-// came to every client of its room, in order. Throws boost::system::system_error when a client
-// cannot connect, and common::timeout_error at the deadline.
+// came to every client of its room, in order, before the deadline. Throws std::runtime_error when a
+// client cannot connect, or is refused.
 boost::asio::awaitable<bool> run_load(unsigned short port, load what);
 
 }  // namespace chat

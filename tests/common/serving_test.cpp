@@ -340,6 +340,30 @@ TEST_CASE("hang_up waits for its patience, and no longer, for a peer that stays"
     CHECK(took == 5s);
 }
 
+TEST_CASE("hang_up lets others run while there is something to read")
+{
+    int turns = 0;
+    common::run([](int& count) -> awaitable<void> {
+        connection ends(co_await asio::this_coro::executor);
+        const std::string unread(100'000, 'x');
+        asio::write(ends.far, asio::buffer(unread));
+        ends.far.shutdown(tcp::socket::shutdown_send);
+        bool gone = false;
+        const auto hang_up = [&]() -> awaitable<void> {
+            co_await common::hang_up(ends.near, 1min);
+            gone = true;
+        };
+        const auto run = [&]() -> awaitable<void> {
+            while (!gone) {
+                ++count;
+                co_await common::yield();
+            }
+        };
+        co_await (hang_up() && run());
+    }(turns));
+    CHECK(turns > 20);  // of 4 KiB each
+}
+
 TEST_CASE("hang_up does not mind a peer that is gone")
 {
     common::run([]() -> awaitable<void> {

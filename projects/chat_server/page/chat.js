@@ -106,7 +106,9 @@ const on = {
     },
 
     entered({ nick }) {
-        people.push(nick);
+        if (!people.includes(nick)) {
+            people.push(nick); // in a crowd it can have left and come back, unannounced
+        }
         show_people();
         show_news(nick + " comes in");
     },

@@ -4,14 +4,20 @@
 #include "peer.hpp"
 #include "server.hpp"
 
+#include "chat_server/limits.hpp"
+
 #include <catch2/catch_test_macros.hpp>
 
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
+#include <fmt/format.h>
+
 #include <csignal>
+#include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 using tests::browser;
 using tests::peer;
@@ -248,4 +254,29 @@ TEST_CASE("after a new connection, private messages stand between those of the r
     page.wait_until("document.getElementById('status').textContent === 'connected as Ada2'");
     page.wait_for_message("Bob", "six");
     CHECK(texts(page) == "one, four, six");
+}
+
+TEST_CASE("who has left a crowd, unannounced, and comes back, is in the page's list once")
+{
+    need_browser();
+    server chat;
+    const web_driver driver;
+    browser page(driver);
+    enter(page, chat, "Ada");
+    auto bob = peer::in_room(chat.port(), "Bob", "lobby");
+    std::vector<peer> guests;
+    for (std::size_t guest = 0; guest < chat::limits().crowd; ++guest) {
+        guests.push_back(peer::in_room(chat.port(), fmt::format("guest-{}", guest), "lobby"));
+    }
+    bob.ask({{"do", "leave"}, {"room", "lobby"}});
+    bob.next("left");
+    for (auto& each : guests) {
+        each.ask({{"do", "leave"}, {"room", "lobby"}});
+        each.next("left");
+    }
+    bob.ask({{"do", "join"}, {"room", "lobby"}});
+    bob.next("joined");
+    bob.say("lobby", "I am back");
+    page.wait_for_message("Bob", "I am back");
+    CHECK(page.run("return people.filter((nick) => nick === 'Bob').length") == 1);
 }

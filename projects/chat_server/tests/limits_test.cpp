@@ -212,6 +212,18 @@ TEST_CASE("a flood of pings gets its sender dropped")
     check_serves(ada, bob);
 }
 
+TEST_CASE("a message in empty pieces without end is read no faster than messages can need")
+{
+    server chat({"--rate", "1", "--burst", "3"});
+    peer flood(chat.port(), {.send_buffer = 4096});
+    std::string pieces = frame(0x01, "");  // the first, and not the last
+    while (pieces.size() < 2'000'000) {
+        pieces += frame(0x00, "");
+    }
+    // At 24 KiB a second, this would take more than a minute.
+    CHECK(flood.send_raw_for(2s, pieces) < pieces.size());
+}
+
 TEST_CASE("when all seats are taken, the next client is told so, until somebody leaves")
 {
     server chat({"--clients", "2"});
@@ -384,10 +396,11 @@ TEST_CASE("a client that is there no more is noticed by its silence")
 
 TEST_CASE("a client that is silent, but answers the pings, stays")
 {
-    server chat({"--idle", "4"});
+    // Four pings until then, and a rate that would not let it send the pongs.
+    server chat({"--idle", "4", "--rate", "0.02", "--burst", "3"});
     auto bob = peer::in_room(chat.port(), "Bob", "tea");
     auto later = std::async(std::launch::async, [&] {
-        std::this_thread::sleep_for(7s);
+        std::this_thread::sleep_for(9s);
         auto ada = peer::in_room(chat.port(), "Ada", "tea");
         ada.say("tea", "still there?");
         ada.next("said");

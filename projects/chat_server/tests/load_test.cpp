@@ -1,5 +1,5 @@
-// A thousand clients, and every message to each of them. How fast that goes is not asked here: the
-// README has figures.
+// A thousand clients, and every message to each of them. How fast that goes is printed, and not
+// judged: the README has figures.
 
 #include "peer.hpp"
 #include "server.hpp"
@@ -11,6 +11,8 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <cstddef>
+#include <regex>
 #include <string>
 #include <vector>
 
@@ -46,6 +48,20 @@ void check_stops(server& chat)
     CHECK(run.out.find("drops") == std::string::npos);
 }
 
+// How many messages came in a second, and after how long: printed, and more than nothing.
+void check_figures(const std::string& printed)
+{
+    const std::regex line(
+        R"((\d+) messages a second; latency in ms: (\S+) median, (\S+) 90 %, (\S+) 99 %, (\S+) at most\n)");
+    std::smatch figures;
+    REQUIRE(std::regex_search(printed, figures, line));
+    CHECK(std::stoi(figures[1]) > 0);
+    CHECK(std::stod(figures[2]) > 0);
+    for (std::size_t slower_part = 3; slower_part < figures.size(); ++slower_part) {
+        CHECK(std::stod(figures[slower_part]) >= std::stod(figures[slower_part - 1]));
+    }
+}
+
 }  // namespace
 
 TEST_CASE("a thousand clients in one room get every message, in each sender's order")
@@ -60,6 +76,7 @@ TEST_CASE("a thousand clients in one room get every message, in each sender's or
     CHECK(
         run.said().count(fmt::format(
             "{} of {} messages arrived, 0 out of order; 0 clients were cut off", all, all)) == 1);
+    check_figures(run.out);
     check_stops(chat);
 }
 
@@ -102,6 +119,28 @@ TEST_CASE("a load that is not served is told from one that is")
     server chat({"--clients", "3"});
     const auto run = put_load(chat, {"--clients", "4", "--speakers", "1", "--deadline", "20"});
     CHECK(run.status == 1);
+}
+
+TEST_CASE("a load that takes too long says how far it came, and one without a server, where it is")
+{
+    server chat;
+    const auto late = put_load(
+        chat, {"--clients", "2", "--speakers", "1", "--messages", "9999", "--rate", "4",
+               "--deadline", "3"});
+    INFO(late.out << late.err);
+    CHECK(late.status == 1);
+    CHECK(late.out.starts_with("not done after 3 s\n"));
+    CHECK(late.out.find(" of 19998 messages arrived") != std::string::npos);
+    check_figures(late.out);
+
+    chat.signal(SIGTERM);
+    chat.wait();
+    const auto alone = put_load(chat, {"--clients", "1", "--speakers", "1"});
+    CHECK(alone.status == 1);
+    CHECK(
+        alone.err ==
+        fmt::format(
+            "chat_server: no connection to 127.0.0.1:{}: Connection refused\n", chat.port()));
 }
 
 TEST_CASE("a load whose server stops in the middle says how much is missing")

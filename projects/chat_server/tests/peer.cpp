@@ -37,6 +37,9 @@ public:
         if (options.receive_buffer > 0) {
             connection.set_option(asio::socket_base::receive_buffer_size(options.receive_buffer));
         }
+        if (options.send_buffer > 0) {
+            connection.set_option(asio::socket_base::send_buffer_size(options.send_buffer));
+        }
         connection.connect(server);
         connection.set_option(tcp::no_delay(true));
         socket_.text(true);
@@ -157,6 +160,20 @@ void peer::send_ping()
 void peer::send_raw(std::string_view bytes)
 {
     asio::write(peer_->socket_.next_layer(), asio::buffer(bytes));
+}
+
+std::size_t peer::send_raw_for(std::chrono::milliseconds limit, std::string_view bytes)
+{
+    std::size_t sent = 0;
+    asio::async_write(
+        peer_->socket_.next_layer(), asio::buffer(bytes),
+        [&sent](error_code, std::size_t size) { sent = size; });
+    peer_->loop_.restart();
+    peer_->loop_.run_for(limit);
+    peer_->socket_.next_layer().cancel();
+    peer_->loop_.restart();
+    peer_->loop_.run();  // the write ends, and says how far it came
+    return sent;
 }
 
 json::object peer::next()

@@ -5,6 +5,8 @@
 
 #include <boost/json/object.hpp>
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -19,6 +21,7 @@ struct peer_options {
     std::string host = {};    // instead of the real one
     std::string path = "/chat";
     int receive_buffer = 0;  // of the socket, in bytes, if it is more than 0
+    int send_buffer = 0;     // the same
 };
 
 class peer {
@@ -43,6 +46,10 @@ public:
 
     // Any bytes, as they are, past the WebSocket.
     void send_raw(std::string_view bytes);
+
+    // The same, but ends after `limit` if the server has not taken them by then. Gives how many it,
+    // or the system, has taken.
+    std::size_t send_raw_for(std::chrono::milliseconds limit, std::string_view bytes);
 
     // The next event. Throws std::runtime_error when the connection has ended.
     boost::json::object next();

@@ -10,8 +10,8 @@
 //     {Q}:counts                     hash: how many were done
 //     {Q}:wake                       stream: written to when somebody is due sooner than others
 //     knew
-//     {Q}:was:ID                     mark: the job of that id is over; or, of a request, which jobs
-//     it was about; for an hour
+//     {Q}:was:ID                     mark: the job of that id is over; or, of a request or report,
+//     what the answer was; for an hour
 //
 // (The braces make all of them live on one node of a Redis Cluster.) Each stream has one consumer
 // group, `workers`. XREADGROUP gives an entry to one consumer, and Redis remembers to which, and
@@ -246,20 +246,26 @@ end
 )lua";
 
 // ARGV: stream, entry, id, consumer, why, pause. Gives 1 when it is tried again, 0 when that was
-// the last try, and -1 when it is not ours any more.
+// the last try, and -1 when it is not ours any more. A report that comes again is answered as the
+// first time.
 inline constexpr std::string_view failed = R"lua(
 local stream, entry, id, consumer, why, pause = unpack(ARGV)
-if not is_pending(stream, entry, consumer) then return -1 end
+local report = id .. ' ' .. entry .. ' ' .. consumer
+if not is_pending(stream, entry, consumer) then
+    return tonumber(redis.call('GET', mark_of(report)) or -1)
+end
 leave(stream, entry)
 local tries = redis.call('HMGET', key_of(id), 'tries', 'max_tries')
 if not tries[1] then return -1 end
-if tonumber(tries[1]) >= tonumber(tries[2]) then
+local answer = tonumber(tries[1]) < tonumber(tries[2]) and 1 or 0
+if answer == 1 then
+    redis.call('HSET', key_of(id), 'error', why)
+    put_off(id, tonumber(pause))
+else
     bury(id, why)
-    return 0
 end
-redis.call('HSET', key_of(id), 'error', why)
-put_off(id, tonumber(pause))
-return 1
+leave_mark(report, answer)
+return answer
 )lua";
 
 // ARGV: stream, entry, id, consumer.

@@ -42,7 +42,7 @@ int start_watch(const fs::path& directory)
 
 }  // namespace
 
-spool::spool(const fs::path& journal) : directory_(fs::weakly_canonical(journal))
+spool::spool(const fs::path& journal) : directory_(follow_links(journal))
 {
     directory_ += ".spool";
 }

@@ -265,6 +265,38 @@ TEST_CASE("a journal that is opened through a link is the one that the link lead
     CHECK(records_in(path) == records{"a", "b"});
 }
 
+TEST_CASE("a journal that is made through links is the one that they lead to, with its spool")
+{
+    const temporary_directory directory;
+    fs::create_directory(directory / "place");
+    const auto link = directory / "link";
+    const auto path = directory / "place/j";
+    fs::create_symlink("place/next", link);
+    fs::create_symlink("j", directory / "place/next");
+    spool_client client(link);
+    submit(client, append_job("early"));
+    CHECK_FALSE(fs::exists(path));
+
+    const local_queue queue(link);
+    CHECK(queue.jobs().size() == 1);
+    CHECK(queue.kept_in()->path() == fs::canonical(path));
+    CHECK_THROWS_WITH(journal(path), ContainsSubstring("belongs to a worker"));
+    CHECK(fs::is_symlink(link));
+    for (const std::string beside : {".lock", ".spool"}) {
+        CHECK(fs::exists(path.string() + beside));
+        CHECK_FALSE(fs::exists(link.string() + beside));
+    }
+}
+
+TEST_CASE("links that lead in a circle are an error")
+{
+    const temporary_directory directory;
+    fs::create_symlink("b", directory / "a");
+    fs::create_symlink("a", directory / "b");
+    CHECK_THROWS_WITH(journal(directory / "a"), ContainsSubstring("Too many levels"));
+    CHECK_THROWS_WITH(spool(directory / "b"), ContainsSubstring("Too many levels"));
+}
+
 TEST_CASE("a crash in the middle of a rewrite leaves the journal as it was")
 {
     temporary_directory directory;

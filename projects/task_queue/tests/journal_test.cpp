@@ -6,7 +6,9 @@
 #include "task_queue/records.hpp"
 #include "task_queue/tests/helpers.hpp"
 
+#include "common/clock.hpp"
 #include "common/run.hpp"
+#include "common/task_group.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_exception.hpp>
@@ -556,6 +558,27 @@ TEST_CASE("what another program leaves in the spool is known to status at once, 
     now(queue.done(*now(queue.try_take())));
     CHECK(now(client.status()).waiting[1] == 1);
     CHECK(now(client.status()).done == 1);
+}
+
+TEST_CASE("a queue whose spool is removed says so, since it would not see what is submitted")
+{
+    temporary_directory directory;
+    local_queue queue(directory / "j");
+    const auto main = [&]() -> awaitable<void> {
+        co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
+            both.spawn(queue.run());
+            fs::remove(directory / "j.spool");
+            co_await common::sleep_for(10s);
+            both.cancel();
+        });
+    };
+    std::string reason;
+    try {
+        now(main());
+    } catch (const common::exception_group& failures) {
+        reason = failures.what();
+    }
+    CHECK_THAT(reason, ContainsSubstring("j.spool has been removed"));
 }
 
 TEST_CASE("a letter that comes back after a crash makes no job twice")

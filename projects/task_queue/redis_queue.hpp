@@ -39,7 +39,8 @@ struct redis_options {
     // on, for the Redis that restarts.
     std::optional<milliseconds> patience = std::nullopt;
 
-    // After so long without a sign of life a worker counts as dead.
+    // After so long without a sign of life a worker counts as dead. It has to be the same for all
+    // workers of a queue: each goes by its own, for the others and for how often it renews.
     milliseconds lease = std::chrono::seconds(30);
 };
 

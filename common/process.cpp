@@ -128,9 +128,12 @@ std::vector<std::string> environment_of(const command& what)
     return entries;
 }
 
-[[noreturn]] void throw_cannot_start(const command& what, boost::system::error_code reason)
+// An error from Boost.Process knows the line of Boost's source that it is from, and what() would
+// have that, too.
+[[noreturn]] void throw_cannot_start(const command& what, const boost::system::error_code& reason)
 {
-    throw boost::system::system_error(reason, fmt::format("cannot start {}", what.program));
+    throw boost::system::system_error(
+        reason.value(), reason.category(), fmt::format("cannot start {}", what.program));
 }
 
 v2::process start(

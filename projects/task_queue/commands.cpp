@@ -2,6 +2,7 @@
 
 #include "common/command_line.hpp"
 #include "common/log.hpp"
+#include "common/serving.hpp"
 #include "common/task_group.hpp"
 #include "task_queue/local_queue.hpp"
 #include "task_queue/redis_queue.hpp"
@@ -184,6 +185,7 @@ asio::awaitable<void> submit(const queue_place& place, const submit_options& opt
 
 asio::awaitable<void> work(const queue_place& place, const worker_options& options)
 {
+    common::raise_descriptor_limit();  // a command that runs needs five or so
     if (place.redis.empty()) {
         local_queue queue(place.journal);
         common::log("worker", "works on {}, {} at a time", place.journal, options.at_once);

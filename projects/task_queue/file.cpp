@@ -15,6 +15,9 @@ namespace task_queue {
 
 namespace {
 
+// As many as Linux follows.
+constexpr int most_links = 40;
+
 [[noreturn]] void throw_errno(std::string_view what, const std::filesystem::path& path)
 {
     throw std::system_error(
@@ -98,6 +101,18 @@ bool file::try_lock()
         throw_errno("lock", path_);
     }
     return false;
+}
+
+std::filesystem::path follow_links(std::filesystem::path path)
+{
+    for (int links = 0; std::filesystem::is_symlink(path); ++links) {
+        if (links == most_links) {
+            errno = ELOOP;
+            throw_errno("open", path);
+        }
+        path = path.parent_path() / std::filesystem::read_symlink(path);
+    }
+    return std::filesystem::weakly_canonical(path);
 }
 
 std::string read_file(const std::filesystem::path& path)

@@ -55,6 +55,11 @@ private:
     int descriptor_;
 };
 
+// Where a path leads to in the end: what opens or makes a file there opens or makes it here.
+// std::filesystem::weakly_canonical() alone stops at a link to a file that is not there yet. Throws
+// std::system_error, also when links lead in a circle.
+std::filesystem::path follow_links(std::filesystem::path path);
+
 // The bytes of a file, or "" when there is none. Throws std::system_error.
 std::string read_file(const std::filesystem::path& path);
 

@@ -72,9 +72,7 @@ std::string file_of(const std::vector<std::string>& records)
 
 journal::journal(const std::filesystem::path& path)
     // Where the name is a link, lock, replacement and spool belong to the file that it leads to.
-    : path_(std::filesystem::weakly_canonical(path)),
-      lock_(locked(path_)),
-      file_(path_, O_RDWR | O_CREAT | O_APPEND)
+    : path_(follow_links(path)), lock_(locked(path_)), file_(path_, O_RDWR | O_CREAT | O_APPEND)
 {
     const auto bytes = read_file(path_);
     const auto body = body_of(bytes, path_);

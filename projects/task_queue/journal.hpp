@@ -48,6 +48,9 @@ public:
 
     std::size_t size() const { return size_; }
 
+    // Where it is: what it was opened by may have been a link.
+    const std::filesystem::path& path() const { return path_; }
+
 private:
     std::filesystem::path path_;
     file lock_;

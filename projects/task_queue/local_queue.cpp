@@ -103,7 +103,7 @@ wall_time system_time()
 local_queue::local_queue(wall_clock clock) : clock_(std::move(clock)) {}
 
 local_queue::local_queue(const std::filesystem::path& path, wall_clock clock)
-    : clock_(std::move(clock)), journal_(path), spool_(path)
+    : clock_(std::move(clock)), journal_(path), spool_(journal_->path())
 {
     spool_->create();
     recover();
@@ -300,7 +300,7 @@ asio::awaitable<void> local_queue::leave()
 }
 
 spool_client::spool_client(std::filesystem::path journal)
-    : journal_(std::move(journal)), spool_(journal_)
+    : journal_(follow_links(std::move(journal))), spool_(journal_)
 {
 }
 

@@ -56,7 +56,8 @@ void add_place(CLI::App& app, queue_place& place)
     app.add_option("--queue", place.name, "The name of the queue in Redis")->capture_default_str();
     add_duration(
         &app, "--lease", place.lease,
-        "After so long without a sign of life a worker on Redis counts as dead; 30s");
+        "After so long without a sign of life a worker on Redis counts as dead; the same for all "
+        "workers of a queue; 30s");
     add_duration(
         &app, "--patience", place.patience,
         "How long submit and others wait for an answer of Redis; 10s");

@@ -42,16 +42,22 @@ std::string script_of(std::string_view text)
     return std::string(scripts::common_part) + std::string(text);
 }
 
-// Where a job that was taken stands: its stream, its entry in that, and its id. A delivery has the
-// first two in one text, and an entry has no blank in it.
-std::vector<std::string> place_of(const delivery& taken)
+// Adds the stream of a job that was taken, and its entry in that. A delivery has both in one text,
+// and an entry has no blank in it.
+void add_place(std::vector<std::string>& arguments, const std::string& place)
 {
-    const auto blank = taken.place.find(' ');
-    std::vector<std::string> place;
-    place.push_back(taken.place.substr(blank + 1));
-    place.push_back(taken.place.substr(0, blank));
-    place.push_back(taken.what.id);
-    return place;
+    const auto blank = place.find(' ');
+    arguments.push_back(place.substr(blank + 1));
+    arguments.push_back(place.substr(0, blank));
+}
+
+// What each report begins with.
+std::vector<std::string> place_and_id(const delivery& taken)
+{
+    std::vector<std::string> arguments;
+    add_place(arguments, taken.place);
+    arguments.push_back(taken.what.id);
+    return arguments;
 }
 
 std::size_t count_in(const redis_reply& reply)
@@ -221,19 +227,18 @@ asio::awaitable<void> redis_queue::keep_leases()
 
 asio::awaitable<void> redis_queue::renew_leases()
 {
-    std::vector<std::string> ids;
+    std::vector<std::string> places;
     std::vector<std::string> arguments(1, consumer_);
-    for (const auto& [id, job] : held_) {
-        ids.push_back(id);
-        arguments.push_back(job.stream);
-        arguments.push_back(job.entry);
+    for (const auto& [place, lost] : held_) {
+        places.push_back(place);
+        add_place(arguments, place);
     }
-    if (!ids.empty()) {
+    if (!places.empty()) {
         const auto reply = co_await run_once(scripts::renew, std::move(arguments));
-        for (std::size_t i = 0; i < ids.size(); ++i) {
-            const auto job = held_.find(ids[i]);  // it may have been reported meanwhile
+        for (std::size_t i = 0; i < places.size(); ++i) {
+            const auto job = held_.find(places[i]);  // it may have been reported meanwhile
             if (reply.elements.at(i).number == 0 && job != held_.end()) {
-                job->second.lost->set();
+                job->second->set();
                 held_.erase(job);
             }
         }
@@ -255,7 +260,14 @@ asio::awaitable<std::optional<delivery>> redis_queue::try_take()
         }
         std::vector<std::string> arguments(1, consumer_);
         arguments.push_back(std::to_string(options_.lease.count()));
+        if (std::exchange(unanswered_, true)) {
+            arguments.emplace_back("again");
+            for (const auto& [place, lost] : held_) {
+                add_place(arguments, place);
+            }
+        }
         const auto reply = co_await run_once(scripts::take, std::move(arguments));
+        unanswered_ = false;
         const auto& fields = reply.elements;
         if (fields.at(0).is == redis_reply::kind::number) {
             next_due_ =
@@ -268,20 +280,17 @@ asio::awaitable<std::optional<delivery>> redis_queue::try_take()
         delivery taken;
         taken.what = job_from_json(fields.at(2).text, fields.at(3).text);
         taken.tries = static_cast<int>(fields.at(4).number);
-        held_job held;
-        held.stream = fields[0].text;
-        held.entry = fields[1].text;
-        held.lost = taken.lost;
-        taken.place = fmt::format("{} {}", held.entry, held.stream);
+        taken.place = fmt::format("{} {}", fields[1].text, fields[0].text);
         if (held_.empty()) {
             renewed_ = common::now();
         }
-        const bool is_new = held_.try_emplace(taken.what.id, std::move(held)).second;
+        // One that is not new runs already: its lease was out, and it was taken over from itself.
+        const bool is_new = held_.try_emplace(taken.place, taken.lost).second;
         if (is_new) {
             co_return taken;
         }
     } catch (const connection_lost&) {
-        // A job that was taken nevertheless is taken over when its lease is out.
+        // A job that was taken nevertheless comes with the next take.
     }
     co_return std::nullopt;
 }
@@ -328,20 +337,20 @@ asio::awaitable<bool> redis_queue::is_empty()
 
 asio::awaitable<void> redis_queue::done(const delivery& taken)
 {
-    auto arguments = place_of(taken);
+    auto arguments = place_and_id(taken);
     co_await run_script(scripts::done, std::move(arguments));
-    held_.erase(taken.what.id);
+    held_.erase(taken.place);
 }
 
 asio::awaitable<after_failure> redis_queue::failed(
     const delivery& taken, std::string error, milliseconds pause)
 {
-    auto arguments = place_of(taken);
+    auto arguments = place_and_id(taken);
     arguments.push_back(consumer_);
     arguments.push_back(std::move(error));
     arguments.push_back(std::to_string(pause.count()));
     const auto reply = co_await run_script(scripts::failed, std::move(arguments));
-    held_.erase(taken.what.id);
+    held_.erase(taken.place);
     co_return reply.number == 1 ? after_failure::again
     : reply.number == 0         ? after_failure::dead
                                 : after_failure::lost;
@@ -349,14 +358,21 @@ asio::awaitable<after_failure> redis_queue::failed(
 
 asio::awaitable<void> redis_queue::give_back(const delivery& taken)
 {
-    auto arguments = place_of(taken);
+    auto arguments = place_and_id(taken);
     arguments.push_back(consumer_);
     co_await run_script(scripts::give_back, std::move(arguments));
-    held_.erase(taken.what.id);
+    held_.erase(taken.place);
 }
 
+// A job that was taken, and its answer lost, goes back before.
 asio::awaitable<void> redis_queue::leave()
 {
+    while (unanswered_) {
+        co_await client_.wait_until_connected();
+        if (const auto taken = co_await try_take()) {
+            co_await give_back(*taken);
+        }
+    }
     std::vector<std::string> arguments(1, consumer_);
     co_await run_script(scripts::say_goodbye, std::move(arguments));
 }

@@ -8,7 +8,8 @@
 //
 // When the connection ends, the operation is repeated on the next one, however long that takes: a
 // Redis that restarts is waited for, unless the options set a limit. Only try_take() does not wait.
-// For what Redis loses, nobody can do anything: with `appendonly yes` and `appendfsync always` it
+// Where its answer was lost, the next one brings the job that was in it, and no try is lost. For
+// what Redis loses, nobody can do anything: with `appendonly yes` and `appendfsync always` it
 // loses nothing that it has confirmed.
 
 #pragma once
@@ -38,7 +39,8 @@ struct redis_options {
     // on, for the Redis that restarts.
     std::optional<milliseconds> patience = std::nullopt;
 
-    // After so long without a sign of life a worker counts as dead.
+    // After so long without a sign of life a worker counts as dead. It has to be the same for all
+    // workers of a queue: each goes by its own, for the others and for how often it renews.
     milliseconds lease = std::chrono::seconds(30);
 };
 
@@ -64,12 +66,6 @@ public:
     boost::asio::awaitable<void> leave() override;
 
 private:
-    struct held_job {
-        std::string stream;
-        std::string entry;
-        std::shared_ptr<common::event> lost;
-    };
-
     // Once, and throws connection_lost.
     boost::asio::awaitable<redis_reply> run_once(
         std::string_view script, std::vector<std::string> arguments);
@@ -89,10 +85,12 @@ private:
     redis_client client_;
     redis_client sleeper_;  // for the one command that waits inside Redis
 
-    std::map<std::string, held_job> held_;  // what this worker runs, by the job's id
-    common::time_point renewed_{};          // when the leases were last renewed
-    common::duration next_due_{};           // what the last try_take() has learnt: until the next
-    std::vector<std::string> seen_;         // is due, and the last entry of each stream
+    // What this worker runs: the place of each delivery, and the event that says it is lost.
+    std::map<std::string, std::shared_ptr<common::event>> held_;
+    bool unanswered_ = false;        // a take was sent, and it may have taken a job not in held_
+    common::time_point renewed_{};   // when the leases were last renewed
+    common::duration next_due_{};    // what the last try_take() has learnt: until the next is due,
+    std::vector<std::string> seen_;  // and the last entry of each stream
 };
 
 }  // namespace task_queue

@@ -10,8 +10,8 @@
 //     {Q}:counts                     hash: how many were done
 //     {Q}:wake                       stream: written to when somebody is due sooner than others
 //     knew
-//     {Q}:was:ID                     mark: the job of that id is over; or, of a request, which jobs
-//     it was about; for an hour
+//     {Q}:was:ID                     mark: the job of that id is over; or, of a request or report,
+//     what the answer was; for an hour
 //
 // (The braces make all of them live on one node of a Redis Cluster.) Each stream has one consumer
 // group, `workers`. XREADGROUP gives an entry to one consumer, and Redis remembers to which, and
@@ -23,7 +23,8 @@
 // whether a script was run, it can be run again, and finds that there is nothing to do. Where the
 // job itself does not show that, since it is gone or has moved on, a mark does, for an hour: who is
 // more patient than that may submit a job twice. A mark of a job takes about 130 bytes in Redis.
-// Only the script that takes a job cannot be run again, for it would take another.
+// The script that takes a job would take another. So a worker that has had no answer says which
+// jobs it knows of, and gets the one that is pending for it beside those.
 
 #pragma once
 
@@ -123,11 +124,12 @@ for i = 1, #ARGV, 6 do
 end
 )lua";
 
-// ARGV: consumer, lease. Gives {stream, entry, id, JSON, tries}; or, when nothing is ready, how
-// long it is until something is due, or -1, and the last entry of each stream that can wake a
-// sleeper.
+// ARGV: consumer, lease; and after a take that had no answer: 'again', and stream and entry of each
+// job that the consumer knows it has. Gives {stream, entry, id, JSON, tries}; or, when nothing is
+// ready, how long it is until something is due, or -1, and the last entry of each stream that can
+// wake a sleeper.
 inline constexpr std::string_view take = R"lua(
-local consumer, lease = ARGV[1], ARGV[2]
+local consumer, lease, again = ARGV[1], ARGV[2], ARGV[3] == 'again'
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', delayed, '-inf', integer(now), 'LIMIT', 0, 100)) do
     redis.call('ZREM', delayed, id)
@@ -152,6 +154,25 @@ local function start(stream, entry)
     end
 end
 
+-- The entry that we were given, and do not know of, if there is one. Its try was counted, and has
+-- not begun. Of one entry more than we know, one at least is unknown.
+local function find_unanswered(stream)
+    local known, count = {}, 1
+    for i = 4, #ARGV, 2 do
+        known[ARGV[i] .. ' ' .. ARGV[i + 1]] = true
+        count = count + 1
+    end
+    for _, one in ipairs(redis.call('XPENDING', stream, group, '-', '+', count, consumer)) do
+        if not known[stream .. ' ' .. one[1]] then
+            local entry = redis.call('XCLAIM', stream, group, consumer, 0, one[1])[1]
+            if entry and redis.call('EXISTS', key_of(entry[2][2])) == 1 then
+                redis.call('HINCRBY', key_of(entry[2][2]), 'tries', -1)
+            end
+            return entry
+        end
+    end
+end
+
 -- The first entry whose worker has died, if there is one.
 local function take_over(stream)
     local from = '0-0'
@@ -166,6 +187,12 @@ local function read(stream)
     local streams = redis.call('XREADGROUP', 'GROUP', group, consumer, 'COUNT', 1,
                                'STREAMS', stream, '>')
     return streams and streams[1][2][1]
+end
+
+for _, level in ipairs(again and levels or {}) do
+    local entry = find_unanswered(stream_of(level))
+    local job = entry and start(stream_of(level), entry)
+    if job then return job end
 end
 
 for _, level in ipairs(levels) do
@@ -219,20 +246,26 @@ end
 )lua";
 
 // ARGV: stream, entry, id, consumer, why, pause. Gives 1 when it is tried again, 0 when that was
-// the last try, and -1 when it is not ours any more.
+// the last try, and -1 when it is not ours any more. A report that comes again is answered as the
+// first time.
 inline constexpr std::string_view failed = R"lua(
 local stream, entry, id, consumer, why, pause = unpack(ARGV)
-if not is_pending(stream, entry, consumer) then return -1 end
+local report = id .. ' ' .. entry .. ' ' .. consumer
+if not is_pending(stream, entry, consumer) then
+    return tonumber(redis.call('GET', mark_of(report)) or -1)
+end
 leave(stream, entry)
 local tries = redis.call('HMGET', key_of(id), 'tries', 'max_tries')
 if not tries[1] then return -1 end
-if tonumber(tries[1]) >= tonumber(tries[2]) then
+local answer = tonumber(tries[1]) < tonumber(tries[2]) and 1 or 0
+if answer == 1 then
+    redis.call('HSET', key_of(id), 'error', why)
+    put_off(id, tonumber(pause))
+else
     bury(id, why)
-    return 0
 end
-redis.call('HSET', key_of(id), 'error', why)
-put_off(id, tonumber(pause))
-return 1
+leave_mark(report, answer)
+return answer
 )lua";
 
 // ARGV: stream, entry, id, consumer.

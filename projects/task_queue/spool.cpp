@@ -12,7 +12,9 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <cstring>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -32,17 +34,33 @@ constexpr auto longest_write = std::chrono::hours(24);
 
 int start_watch(const fs::path& directory)
 {
+    constexpr auto what = IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF;
     const int descriptor = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    if (descriptor == -1 || inotify_add_watch(descriptor, directory.c_str(), IN_MOVED_TO) == -1) {
+    if (descriptor == -1 || inotify_add_watch(descriptor, directory.c_str(), what) == -1) {
         throw std::system_error(
             errno, std::system_category(), fmt::format("cannot watch {}", directory.string()));
     }
     return descriptor;
 }
 
+// Whether one of the events says that the directory has gone. Which file the others are about does
+// not matter.
+bool is_gone(std::string_view events)
+{
+    while (!events.empty()) {
+        inotify_event each{};
+        std::memcpy(&each, events.data(), sizeof each);
+        if ((each.mask & (IN_DELETE_SELF | IN_MOVE_SELF)) != 0) {
+            return true;
+        }
+        events.remove_prefix(sizeof each + each.len);
+    }
+    return false;
+}
+
 }  // namespace
 
-spool::spool(const fs::path& journal) : directory_(fs::weakly_canonical(journal))
+spool::spool(const fs::path& journal) : directory_(follow_links(journal))
 {
     directory_ += ".spool";
 }
@@ -123,14 +141,19 @@ void spool::remove_leftovers() const
 }
 
 spool_watch::spool_watch(asio::any_io_executor executor, const spool& watched)
-    : changes_(std::move(executor), start_watch(watched.directory()))
+    : directory_(watched.directory()), changes_(std::move(executor), start_watch(directory_))
 {
 }
 
 asio::awaitable<void> spool_watch::wait()
 {
-    std::array<char, 4096> events;  // which file it is does not matter
-    co_await changes_.async_read_some(asio::buffer(events), asio::deferred);
+    std::array<char, 4096> events;
+    const auto size = co_await changes_.async_read_some(asio::buffer(events), asio::deferred);
+    if (is_gone({events.data(), size})) {
+        throw std::runtime_error(fmt::format(
+            "{} has been removed; start the worker again to see what is submitted",
+            directory_.string()));
+    }
 }
 
 }  // namespace task_queue

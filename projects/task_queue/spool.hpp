@@ -61,9 +61,12 @@ public:
     spool_watch(boost::asio::any_io_executor executor, const spool& watched);
 
     // Completes when something has been left since it was made, or since the last call completed.
+    // Throws std::runtime_error when the directory has been removed or renamed: whoever submits
+    // makes another, which nobody watches.
     boost::asio::awaitable<void> wait();
 
 private:
+    const std::filesystem::path directory_;
     boost::asio::posix::stream_descriptor changes_;
 };
 

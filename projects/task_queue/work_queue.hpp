@@ -103,8 +103,8 @@ public:
     // Does not wait for a server that is away: false.
     virtual boost::asio::awaitable<bool> is_empty() = 0;
 
-    // The three reports. They complete when the queue knows. What was given back does not count as
-    // a try.
+    // The three reports. They complete when the queue knows. One that was cancelled can be made
+    // again. What was given back does not count as a try.
     virtual boost::asio::awaitable<void> done(const delivery& taken) = 0;
     virtual boost::asio::awaitable<after_failure> failed(
         const delivery& taken, std::string error, milliseconds pause) = 0;

@@ -4,11 +4,13 @@
 #include "common/timeout.hpp"
 #include "task_queue/backoff.hpp"
 
+#include <boost/asio/cancellation_type.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <functional>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -31,6 +33,8 @@ constexpr common::duration longest_wait_for_empty = 200ms;
 // will find out by itself.
 constexpr common::duration longest_farewell = 2s;
 
+constexpr const char* not_told = "and the queue could not be told: it may run again";
+
 asio::awaitable<bool> within_a_moment(asio::awaitable<void> report)
 {
     try {
@@ -39,6 +43,25 @@ asio::awaitable<bool> within_a_moment(asio::awaitable<void> report)
     } catch (const common::timeout_error&) {
         co_return false;
     }
+}
+
+// Makes a report, an awaitable<void>(): as long as it takes, but not beyond a moment from when this
+// coroutine is cancelled, or `leaving` already. A report that was cancelled is made again, since it
+// is not known how far it got. Gives whether the queue knows.
+asio::awaitable<bool> tell(const std::function<asio::awaitable<void>()>& report, bool leaving)
+{
+    if (!leaving) {
+        try {
+            co_await report();
+            co_return true;
+        } catch (const boost::system::system_error& failure) {
+            if (failure.code() != asio::error::operation_aborted) {
+                throw;
+            }
+        }
+        co_await asio::this_coro::reset_cancellation_state();
+    }
+    co_return co_await within_a_moment(report());
 }
 
 enum class outcome { done, failed, cancelled };
@@ -149,13 +172,18 @@ asio::awaitable<void> worker::work_on(delivery taken, common::semaphore::permit)
     co_await std::move(ended_or_lost);
 
     // What has happened is to be reported, also when this coroutine has been cancelled meanwhile.
+    const auto state = co_await asio::this_coro::cancellation_state;
+    const bool leaving = state.cancelled() != asio::cancellation_type::none;
     co_await asio::this_coro::reset_cancellation_state();
     if (result.how == outcome::done) {
-        co_await queue_.done(taken);
-        ++ended_.done;
-        common::log("worker", "job {} is done, in {:.2f} s", id, common::seconds_since(start));
+        const auto report = [&] { return queue_.done(taken); };
+        const bool known = co_await tell(report, leaving);
+        ++(known ? ended_.done : ended_.lost);
+        common::log(
+            "worker", "job {} is done, {}", id,
+            known ? fmt::format("in {:.2f} s", common::seconds_since(start)) : not_told);
     } else if (result.how == outcome::failed) {
-        co_await report_failure(taken, std::move(result.error));
+        co_await report_failure(taken, std::move(result.error), leaving);
     } else if (taken.lost->is_set()) {
         ++ended_.lost;
         common::log("worker", "job {} is stopped: another worker has it", id);
@@ -166,15 +194,20 @@ asio::awaitable<void> worker::work_on(delivery taken, common::semaphore::permit)
     }
 }
 
-asio::awaitable<void> worker::report_failure(const delivery& taken, std::string error)
+asio::awaitable<void> worker::report_failure(const delivery& taken, std::string error, bool leaving)
 {
     const auto pause =
         backoff_pause(taken.tries, taken.what.backoff, taken.what.longest_backoff, chance_);
-    const auto next = co_await queue_.failed(taken, error, pause);
-    ++ended_.failed;
-    const auto consequence = next == after_failure::again  ? "again in " + text_of(pause)
-                             : next == after_failure::dead ? "no tries left"
-                                                           : "another worker has it";
+    auto next = after_failure::lost;
+    const auto report = [&]() -> asio::awaitable<void> {
+        next = co_await queue_.failed(taken, error, pause);
+    };
+    const bool known = co_await tell(report, leaving);
+    ++(known ? ended_.failed : ended_.lost);
+    const auto consequence = !known                         ? not_told
+                             : next == after_failure::again ? "again in " + text_of(pause)
+                             : next == after_failure::dead  ? "no tries left"
+                                                            : "another worker has it";
     common::log("worker", "job {} has failed: {}; {}", taken.what.id, shown(error), consequence);
 }
 

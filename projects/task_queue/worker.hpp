@@ -5,7 +5,8 @@
 // for it: what came last may be the most urgent.
 //
 // Told to stop, it takes no more. What runs has the grace to finish. Then it is cancelled, a
-// command is stopped, and the job is given back to the queue as if this try had not been.
+// command is stopped, and the job is given back to the queue as if this try had not been. The queue
+// has two seconds to hear of a job then; of one that it has not heard of, it finds out by itself.
 
 #pragma once
 
@@ -46,7 +47,7 @@ public:
         std::size_t done = 0;
         std::size_t failed = 0;
         std::size_t given_back = 0;
-        std::size_t lost = 0;
+        std::size_t lost = 0;  // to another worker, or because the queue could not be told
     };
     const counts& ended() const { return ended_; }
 
@@ -54,7 +55,8 @@ private:
     boost::asio::awaitable<void> hand_out(common::task_group& running, common::event& stop);
     boost::asio::awaitable<void> finish();
     boost::asio::awaitable<void> work_on(delivery taken, common::semaphore::permit slot);
-    boost::asio::awaitable<void> report_failure(const delivery& taken, std::string error);
+    boost::asio::awaitable<void> report_failure(
+        const delivery& taken, std::string error, bool leaving);
 
     work_source& queue_;
     const job_runner run_;

@@ -6,7 +6,9 @@
 #include "task_queue/records.hpp"
 #include "task_queue/tests/helpers.hpp"
 
+#include "common/clock.hpp"
 #include "common/run.hpp"
+#include "common/task_group.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_exception.hpp>
@@ -263,6 +265,38 @@ TEST_CASE("a journal that is opened through a link is the one that the link lead
     CHECK(fs::is_symlink(link));
     CHECK(spool(link).directory() == spool(path).directory());
     CHECK(records_in(path) == records{"a", "b"});
+}
+
+TEST_CASE("a journal that is made through links is the one that they lead to, with its spool")
+{
+    const temporary_directory directory;
+    fs::create_directory(directory / "place");
+    const auto link = directory / "link";
+    const auto path = directory / "place/j";
+    fs::create_symlink("place/next", link);
+    fs::create_symlink("j", directory / "place/next");
+    spool_client client(link);
+    submit(client, append_job("early"));
+    CHECK_FALSE(fs::exists(path));
+
+    const local_queue queue(link);
+    CHECK(queue.jobs().size() == 1);
+    CHECK(queue.kept_in()->path() == fs::canonical(path));
+    CHECK_THROWS_WITH(journal(path), ContainsSubstring("belongs to a worker"));
+    CHECK(fs::is_symlink(link));
+    for (const std::string beside : {".lock", ".spool"}) {
+        CHECK(fs::exists(path.string() + beside));
+        CHECK_FALSE(fs::exists(link.string() + beside));
+    }
+}
+
+TEST_CASE("links that lead in a circle are an error")
+{
+    const temporary_directory directory;
+    fs::create_symlink("b", directory / "a");
+    fs::create_symlink("a", directory / "b");
+    CHECK_THROWS_WITH(journal(directory / "a"), ContainsSubstring("Too many levels"));
+    CHECK_THROWS_WITH(spool(directory / "b"), ContainsSubstring("Too many levels"));
 }
 
 TEST_CASE("a crash in the middle of a rewrite leaves the journal as it was")
@@ -524,6 +558,27 @@ TEST_CASE("what another program leaves in the spool is known to status at once, 
     now(queue.done(*now(queue.try_take())));
     CHECK(now(client.status()).waiting[1] == 1);
     CHECK(now(client.status()).done == 1);
+}
+
+TEST_CASE("a queue whose spool is removed says so, since it would not see what is submitted")
+{
+    temporary_directory directory;
+    local_queue queue(directory / "j");
+    const auto main = [&]() -> awaitable<void> {
+        co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
+            both.spawn(queue.run());
+            fs::remove(directory / "j.spool");
+            co_await common::sleep_for(10s);
+            both.cancel();
+        });
+    };
+    std::string reason;
+    try {
+        now(main());
+    } catch (const common::exception_group& failures) {
+        reason = failures.what();
+    }
+    CHECK_THAT(reason, ContainsSubstring("j.spool has been removed"));
 }
 
 TEST_CASE("a letter that comes back after a crash makes no job twice")

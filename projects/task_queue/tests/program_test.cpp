@@ -247,6 +247,17 @@ TEST_CASE("started with closed standard streams, it prints into nothing, and not
     CHECK(here.said({"status"}).find("done     4\n") != std::string::npos);
 }
 
+TEST_CASE("many jobs at once have the descriptors that the system allows, and not those of a shell")
+{
+    const bench here;
+    const auto ran = here.run_by_shell(
+        "ulimit -Sn 64; seq 30 | \"$0\" --journal \"$1\" submit --each-line -- sh -c 'sleep 1' && "
+        "exec \"$0\" --journal \"$1\" worker --until-empty --jobs \"$2\"",
+        "30");
+    INFO(ran.out << ran.err);
+    CHECK(ran.out.find("leaves: 30 done, 0 failed") != std::string::npos);
+}
+
 TEST_CASE("a worker that runs finds what is submitted, and a second worker is refused")
 {
     const bench here;

@@ -16,6 +16,8 @@
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
+
 using namespace std::chrono_literals;
 using support::background_program;
 using support::program_options;
@@ -240,6 +242,34 @@ TEST_CASE("SIGTERM while Redis is away: the worker leaves, and its job is run by
     here.server.start();
     auto next = here.worker();
     next->wait_for_line("try 2 of 5");
+}
+
+TEST_CASE("SIGTERM while Redis does not answer: what could not be reported is told, and counted")
+{
+    bench here;
+    here.server.start();
+    const auto add = [&](const std::string& end) {
+        const auto script = "echo runs; until [ -e \"$1\" ]; do sleep 0.01; done; " + end;
+        return here.said({"submit", "--", "sh", "-c", script, "x", here.directory / "go"});
+    };
+    const auto done = add("exit 0").substr(0, 16);
+    const auto failed = add("exit 1").substr(0, 16);
+    auto worker = here.worker({"--grace", "2s"});
+    worker->wait_for_line("out: runs");
+    worker->wait_for_line("out: runs");
+    here.server.signal(SIGSTOP);
+    task_queue::file(here.directory / "go", O_CREAT | O_WRONLY);
+    worker->signal(SIGTERM);
+    const auto ran = worker->wait();
+    here.server.signal(SIGCONT);
+    INFO(ran.out << ran.err);
+    CHECK(ran.status == 0);
+    for (const auto& report : {done + " is done, ", failed + " has failed: exit code 1; "}) {
+        const auto told =
+            fmt::format("job {}and the queue could not be told: it may run again", report);
+        CHECK(ran.out.find(told) != std::string::npos);
+    }
+    CHECK(ran.out.find("0 done, 0 failed, 0 given back, 2 lost") != std::string::npos);
 }
 
 TEST_CASE("a worker that was stopped for longer than its lease stops the job that another has")

@@ -7,12 +7,20 @@
 #include "task_queue/redis_scripts.hpp"
 #include "task_queue/tests/redis_server.hpp"
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/write.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
 #include <fmt/format.h>
 
+#include <array>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
@@ -21,16 +29,20 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
 namespace asio = boost::asio;
 using asio::awaitable;
+using asio::local::stream_protocol;
+using namespace boost::asio::experimental::awaitable_operators;
 using namespace std::chrono_literals;
 using namespace task_queue;
 using task_queue::tests::builtin_job;
 using task_queue::tests::redis_server;
+using task_queue::tests::temporary_directory;
 
 namespace {
 
@@ -114,6 +126,89 @@ awaitable<redis_reply> ask(const redis_server& server, Words... words)
         both.cancel();
     });
     co_return reply;
+}
+
+// Stands between a queue and its Redis, and loses replies.
+class proxy {
+public:
+    explicit proxy(const redis_server& server) : server_(redis_address(server.address()).path) {}
+
+    std::string address() const { return "unix:" + (directory_ / "socket").string(); }
+
+    // The next reply with this text in it is lost, and the connection with it.
+    void swallow(std::string text) { swallow_ = std::move(text); }
+    bool has_swallowed() const { return swallow_.empty(); }
+
+    awaitable<void> run()
+    {
+        const auto executor = co_await asio::this_coro::executor;
+        stream_protocol::acceptor acceptor(executor, (directory_ / "socket").string());
+        co_await common::with_task_group([&](common::task_group& all) -> awaitable<void> {
+            while (true) {
+                all.spawn(serve(co_await acceptor.async_accept(asio::deferred)));
+            }
+        });
+    }
+
+private:
+    awaitable<void> serve(stream_protocol::socket client)
+    {
+        stream_protocol::socket redis(client.get_executor());
+        co_await redis.async_connect(server_, asio::deferred);
+        auto either = pump(client, redis, false) || pump(redis, client, true);
+        co_await std::move(either);
+    }
+
+    awaitable<void> pump(stream_protocol::socket& from, stream_protocol::socket& to, bool replies)
+    {
+        std::array<char, 4096> room;
+        while (true) {
+            const auto [end, size] =
+                co_await from.async_read_some(asio::buffer(room), asio::as_tuple(asio::deferred));
+            const std::string_view bytes(room.data(), size);
+            if (replies && !swallow_.empty() && bytes.find(swallow_) != bytes.npos) {
+                swallow_.clear();
+                co_return;
+            }
+            const auto [refused, written] =
+                co_await asio::async_write(to, asio::buffer(bytes), asio::as_tuple(asio::deferred));
+            if (end || refused) {
+                co_return;
+            }
+        }
+    }
+
+    const stream_protocol::endpoint server_;
+    temporary_directory directory_;
+    std::string swallow_;
+};
+
+// Runs `body` with a queue that has a proxy before its Redis, and nobody else's jobs: nobody is
+// taken for dead.
+void with_queue_behind(proxy& between, std::function<awaitable<void>(redis_queue&)> body)
+{
+    const auto main = [&]() -> awaitable<void> {
+        redis_options options{redis_address(between.address())};
+        options.lease = 1h;
+        options.quiet = true;
+        redis_queue queue(std::move(options));
+        co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
+            both.spawn(between.run());
+            co_await with_queue(queue, [&] { return body(queue); });
+            both.cancel();
+        });
+    };
+    common::run(main(), common::clock_mode::steady);
+}
+
+// Takes a job, and the answer is lost.
+awaitable<void> take_in_vain(redis_queue& queue, proxy& between)
+{
+    co_await queue.status();  // there is a connection
+    between.swallow("\"words\"");
+    const auto taken = co_await queue.try_take();
+    CHECK_FALSE(taken);
+    CHECK(between.has_swallowed());
 }
 
 awaitable<std::string> numbers(redis_queue& queue)
@@ -259,12 +354,16 @@ TEST_CASE("redis queue: failures, dead letters, requeue, forget")
         auto now = co_await numbers(queue);
         CHECK(now == "0/0/0 waiting, 1 delayed, 0 running, 0 dead, 0 done");
         next = co_await queue.failed(taken, "first", 100ms);  // as after a lost answer
-        CHECK(next == after_failure::lost);
+        CHECK(next == after_failure::again);
+        now = co_await numbers(queue);
+        CHECK(now == "0/0/0 waiting, 1 delayed, 0 running, 0 dead, 0 done");
 
         taken = co_await take(queue);
         CHECK(taken.tries == 2);
-        next = co_await queue.failed(taken, "second", 100ms);
-        CHECK(next == after_failure::dead);
+        for (int i = 0; i < 2; ++i) {
+            next = co_await queue.failed(taken, "second", 100ms);
+            CHECK(next == after_failure::dead);
+        }
         const auto letters = co_await queue.dead();
         REQUIRE(letters.size() == 1);
         CHECK(letters[0].what.id == "j");
@@ -479,6 +578,90 @@ TEST_CASE("redis queue: what is given back waits again at once, and its try does
         CHECK(now == "0/1/0 waiting, 0 delayed, 0 running, 0 dead, 0 done");
         const auto again = co_await take(queue);
         CHECK(again.tries == 1);
+    });
+}
+
+TEST_CASE(
+    "redis queue: a job comes at once when the answer that had it was lost, and has its tries")
+{
+    redis_server server;
+    server.start();
+    proxy between(server);
+    with_queue_behind(between, [&](redis_queue& queue) -> awaitable<void> {
+        co_await add(queue, named("known", priority::low));
+        co_await add(queue, named("also known"));
+        const auto also_known = co_await take(queue);
+        const auto known = co_await take(queue);
+
+        auto lost = named("lost", priority::low);
+        lost.max_tries = 1;
+        co_await add(queue, lost);
+        for (int i = 0; i < 3; ++i) {
+            co_await take_in_vain(queue, between);
+            co_await add(queue, named("next", priority::high));
+        }
+        const auto taken = co_await take(queue);
+        CHECK(taken.what.id == "lost");
+        CHECK(taken.tries == 1);
+        const auto next = co_await take(queue);
+        CHECK(next.what.id == "next");
+        auto now = co_await numbers(queue);
+        CHECK(now == "0/0/0 waiting, 0 delayed, 4 running, 0 dead, 0 done");
+        CHECK(known.what.id == "known");
+        for (const auto* const each : {&also_known, &known, &taken, &next}) {
+            CHECK_FALSE(each->lost->is_set());
+            co_await queue.done(*each);
+        }
+        now = co_await numbers(queue);
+        CHECK(now == "0/0/0 waiting, 0 delayed, 0 running, 0 dead, 4 done");
+    });
+}
+
+TEST_CASE("redis queue: a job whose answer was lost is not run when it is done, or too late")
+{
+    redis_server server;
+    server.start();
+    proxy between(server);
+    with_queue_behind(between, [&](redis_queue& queue) -> awaitable<void> {
+        auto late = named("late");
+        late.lifetime = 500ms;
+        co_await add(queue, late);
+        co_await take_in_vain(queue, between);
+        co_await common::sleep_for(500ms);
+        bool nothing = co_await has_nothing(queue);
+        CHECK(nothing);
+        const auto letters = co_await queue.dead();
+        REQUIRE(letters.size() == 1);
+        CHECK(letters[0].error == "expired");
+        CHECK(letters[0].tries == 0);
+
+        co_await add(queue, named("done"));
+        co_await take_in_vain(queue, between);
+        co_await ask(server, "DEL", "{task_queue}:job:done");
+        nothing = co_await has_nothing(queue);
+        CHECK(nothing);
+        const auto now = co_await numbers(queue);
+        CHECK(now == "0/0/0 waiting, 0 delayed, 0 running, 1 dead, 0 done");
+        const auto key = co_await ask(server, "EXISTS", "{task_queue}:job:done");
+        CHECK(key.number == 0);
+    });
+}
+
+TEST_CASE("redis queue: a worker that leaves gives back the job that it was given in vain")
+{
+    redis_server server;
+    server.start();
+    proxy between(server);
+    with_queue_behind(between, [&](redis_queue& queue) -> awaitable<void> {
+        auto once = named("once");
+        once.max_tries = 1;
+        co_await add(queue, once);
+        co_await take_in_vain(queue, between);
+        co_await queue.leave();
+        const auto now = co_await numbers(queue);
+        CHECK(now == "0/1/0 waiting, 0 delayed, 0 running, 0 dead, 0 done");
+        const auto taken = co_await take(queue);
+        CHECK(taken.tries == 1);
     });
 }
 

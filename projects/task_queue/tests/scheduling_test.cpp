@@ -320,6 +320,62 @@ TEST_CASE("what has not finished when the grace is over is cancelled, and its tr
     CHECK(shop.events == events{"0 a", "0 b", "100 end"});
 }
 
+TEST_CASE("told to stop, a worker does not wait for ever for a queue that takes no report")
+{
+    // Both have done their work when the grace ends: `early` before, and waits for the queue since
+    // then; `late` only because of it, and it fails.
+    class silent : public local_queue {
+    public:
+        using local_queue::local_queue;
+        awaitable<void> done(const delivery&) override { co_await common::sleep_for(wait); }
+        awaitable<after_failure> failed(const delivery&, std::string, milliseconds) override
+        {
+            co_await common::sleep_for(wait);
+            co_return after_failure::again;
+        }
+        common::duration wait{};
+    };
+    const auto run = [](const delivery& taken) -> awaitable<void> {
+        try {
+            co_await common::sleep_for(taken.what.id == "late" ? 1h : 10ms);
+        } catch (const boost::system::system_error&) {
+            throw job_failed("exit code 1");
+        }
+    };
+    struct expected {
+        common::duration wait;
+        std::string end;
+        std::size_t told;
+    };
+    for (const auto& [wait, end, told] :
+         {expected{1h, "2080 end", 0}, expected{1500ms, "1580 end", 1}}) {
+        CAPTURE(end);
+        silent queue(virtual_clock);
+        queue.wait = wait;
+        workshop shop(2);
+        shop.options.grace = 50ms;
+        const auto main = [&]() -> awaitable<void> {
+            std::vector<job> jobs;
+            jobs.push_back(named("early"));
+            jobs.push_back(named("late"));
+            co_await queue.submit(std::move(jobs), task_queue::tell_nobody);
+            worker at_work(queue, run, shop.options);
+            co_await common::with_task_group([&](common::task_group& all) -> awaitable<void> {
+                all.spawn(at_work.run(shop.stop));
+                co_await common::sleep_for(30ms);
+                shop.stop.set();
+            });
+            shop.counts = at_work.ended();
+            shop.events.push_back(stamped("end"));
+        };
+        common::run(main(), common::clock_mode::virtual_time);
+        CHECK(shop.events == events{end});
+        CHECK(shop.counts.done == told);
+        CHECK(shop.counts.failed == told);
+        CHECK(shop.counts.lost == 2 - 2 * told);
+    }
+}
+
 TEST_CASE("a worker that waits for a delayed job stops at once when it is told to")
 {
     workshop shop;

@@ -136,6 +136,17 @@ awaitable<void> until_ended(const started& task)
     }
 }
 
+// Waits until the task is in the middle of its commit. Gives false where that was over too soon.
+awaitable<bool> caught_in_commit(db::connection& there, const started& task)
+{
+    std::int64_t found = 0;
+    while (found == 0 && task.running()) {
+        found = co_await running(there, "commit");
+    }
+    co_await common::sleep_for(20ms);
+    co_return task.running();
+}
+
 // Books transfers, does something to the server meanwhile, and audits: every transfer is in the
 // books once, and each account has what they make it. Gives what it took.
 template <class Trouble>
@@ -385,7 +396,6 @@ TEST_CASE("postgres: a transaction cancelled at any moment is done as a whole or
                         co_await books.query("insert into t values ($1)", round);
                         co_await books.query("insert into t values ($1)", round);
                         co_await books.commit();
-                        ++done;
                     });
             };
             started working(executor, work());
@@ -393,12 +403,52 @@ TEST_CASE("postgres: a transaction cancelled at any moment is done as a whole or
             working.cancel();
             co_await until_ended(working);
             CHECK((working.finished() || working.aborted()));
+            done += working.finished() ? 1 : 0;
             aborted += working.aborted() ? 1 : 0;
             REQUIRE(there->usable());
             tests::check_equal(co_await number(there->query("select count(*) from t")), 2 * done);
         }
         CHECK(aborted > 0);
     });
+}
+
+TEST_CASE("postgres: a commit that is cancelled too late is done, and is said to be done")
+{
+    // Each commit takes 100 ms, and the server does not break it off.
+    with_postgres(
+        [](site& here) -> awaitable<void> {
+            bank::connections pool(at_most(1), [&] { return here.open(); });
+            const auto other = co_await here.open();
+            const auto executor = co_await asio::this_coro::executor;
+            co_await bank::open_accounts(*other, 2);
+            bank::tally count;
+            std::size_t late = 0;
+            for (std::int64_t id = 1; late < 5; ++id) {
+                const bool counts = id % 2 == 0;
+                const std::vector<bank::transfer> orders{{id, 1, 2, 1}};
+                bool booked = false;
+                const auto book = [&]() -> awaitable<void> {
+                    const auto lease = co_await pool.acquire();
+                    booked = co_await bank::book(*lease, orders[0]);
+                };
+                started working(
+                    executor, counts ? bank::book_all(pool, orders, 1, 1h, count) : book());
+                const bool is_committing = co_await caught_in_commit(*other, working);
+                working.cancel();
+                co_await until_ended(working);
+                if (counts) {
+                    booked = !count.booked.empty() && count.booked.back() == id;
+                } else {
+                    REQUIRE(working.finished() == booked);
+                }
+                const auto noted = co_await number(
+                    other->query("select count(*) from pool_transfers where id = $1", id));
+                REQUIRE(noted == (booked ? 1 : 0));
+                late += is_committing && booked ? 1 : 0;
+            }
+            CHECK(pool.statistics().opened == 1);
+        },
+        {"fsync=on", "commit_delay=100000", "commit_siblings=0"});
 }
 
 TEST_CASE("postgres: a cancelled transaction lets go of its locks")

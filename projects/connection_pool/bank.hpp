@@ -40,8 +40,8 @@ std::vector<transfer> draw_transfers(std::size_t count, std::int64_t accounts, u
 // the opening balance.
 boost::asio::awaitable<void> open_accounts(db::connection& there, std::int64_t accounts);
 
-// Books one transfer. Gives false if it had been booked before. Throws as with_transaction; it is
-// not booked then, unless that is commit_unknown.
+// Books one transfer. Gives false if it had been booked before. Throws as with_transaction; this
+// call has not booked it then, unless that is commit_unknown.
 boost::asio::awaitable<bool> book(db::connection& there, transfer order);
 
 // What became of transfers.

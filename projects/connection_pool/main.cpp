@@ -63,16 +63,17 @@ void log_pool(const db::pool_statistics& seen)
         seen.broken, seen.timed_out);
 }
 
-// Ctrl-C ends the work; what is under way is rolled back.
-awaitable<void> cancel_at_signal(common::stop_signal& stop, common::task_group& work)
+// Ctrl-C ends the work; what is under way is rolled back. `stop` is used up then.
+awaitable<void> cancel_at_signal(std::optional<common::stop_signal>& stop, common::task_group& work)
 {
-    co_await stop.wait();
+    co_await stop->wait();
+    stop.reset();
     common::log("bank", "is asked to stop");
     work.cancel();
 }
 
 // Gives whether the work has ended before there was a signal.
-awaitable<bool> unless_stopped(common::stop_signal& stop, awaitable<void> work)
+awaitable<bool> unless_stopped(std::optional<common::stop_signal>& stop, awaitable<void> work)
 {
     bool has_ended = false;
     co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
@@ -116,7 +117,7 @@ awaitable<bool> examine_books(
 }
 
 awaitable<bool> day_at_the_bank(
-    bank::connections& pool, const settings& given, common::stop_signal& stop)
+    bank::connections& pool, const settings& given, std::optional<common::stop_signal>& stop)
 {
     const auto orders = bank::draw_transfers(given.transfers, given.accounts, given.seed);
     const auto patience =
@@ -141,43 +142,47 @@ awaitable<bool> day_at_the_bank(
         co_await bank::book_all(pool, orders, given.tasks, patience, count);
         work.cancel();
     });
+
+    // The audit is made after a Ctrl-C, too. Another one ends it.
+    if (!stop) {
+        stop.emplace(co_await asio::this_coro::executor);
+    }
     common::log(
         "bank", "{} transfers booked; {} tries failed; {} commits not answered, {} of them done",
         count.booked.size(), count.retries, count.unknown, count.found);
 
-    // The audit is made after a Ctrl-C, too. Another one ends it.
-    common::stop_signal again(co_await asio::this_coro::executor);
     bool right = false;
     const auto audit = [&]() -> awaitable<void> {
         right = co_await examine_books(pool, orders, given, count);
     };
-    co_await unless_stopped(again, audit());
+    co_await unless_stopped(stop, audit());
     log_pool(pool.statistics());
     co_return right;
 }
 
-// As many threads as connections, for SQLite: there a statement keeps a thread for as long as it
-// takes. PostgreSQL needs them to cancel statements.
+// `stop` goes last: a Ctrl-C that comes when all is done must not leave the folder behind. It has
+// nothing to wait for then but SQLite's threads, which close their files.
 awaitable<bool> open_bank(settings given)
 {
-    common::stop_signal stop(co_await asio::this_coro::executor);
+    std::optional<common::stop_signal> stop(co_await asio::this_coro::executor);
     std::optional<common::temporary_folder> folder;
-    asio::thread_pool threads(given.connections);
+    std::optional<asio::thread_pool> threads;
     db::pool_limits limits;
     limits.minimum = 1;
     limits.maximum = given.connections;
     if (!given.postgres.empty()) {
         common::log("bank", "keeps its books in PostgreSQL");
-        bank::connections pool(
-            limits, [&] { return db::open_postgres(threads.get_executor(), given.postgres); });
+        bank::connections pool(limits, [&] { return db::open_postgres(given.postgres); });
         co_return co_await day_at_the_bank(pool, given, stop);
     }
     if (given.sqlite.empty()) {
         given.sqlite = folder.emplace().path() / "bank.sqlite";
     }
     common::log("bank", "keeps its books in SQLite {}", db::sqlite_version());
+    // One for each connection: a statement keeps a thread for as long as it takes.
+    threads.emplace(given.connections);
     bank::connections pool(
-        limits, [&] { return db::open_sqlite(threads.get_executor(), given.sqlite); });
+        limits, [&] { return db::open_sqlite(threads->get_executor(), given.sqlite); });
     co_return co_await day_at_the_bank(pool, given, stop);
 }
 

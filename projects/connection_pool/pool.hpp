@@ -122,7 +122,8 @@ concept poolable = requires(T& connection) {
 template <poolable Connection>
 class pool {
 public:
-    // Opens a connection. What it throws, acquire() throws.
+    // Opens a connection. What it throws, acquire() throws, but for a common::timeout_error. That
+    // one says that the opener has a limit of its own, and is thrown as connection_error.
     using opener = std::function<boost::asio::awaitable<std::unique_ptr<Connection>>()>;
 
     class lease;
@@ -271,7 +272,12 @@ private:
     boost::asio::awaitable<member> open()
     {
         member fresh;
-        fresh.connection = co_await open_();
+        try {
+            fresh.connection = co_await open_();
+        } catch (const common::timeout_error&) {
+            // Not the pool's limit: when that is over, the opener hears of a cancellation.
+            throw connection_error("the database did not answer in time");
+        }
         fresh.opened = common::now();
         fresh.used = fresh.opened;
         ++statistics_.opened;

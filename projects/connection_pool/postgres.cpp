@@ -1,14 +1,13 @@
 #include "connection_pool/postgres.hpp"
 
-#include "common/event.hpp"
 #include "common/timeout.hpp"
 #include "connection_pool/borrowed_socket.hpp"
 #include "connection_pool/on_failure.hpp"
 
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/deferred.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/execution/outstanding_work.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/prefer.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
 
@@ -20,9 +19,13 @@
 #include <exception>
 #include <optional>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <utility>
 
+#include <fcntl.h>
 #include <libpq-fe.h>
+#include <unistd.h>
 
 namespace asio = boost::asio;
 using namespace std::chrono_literals;
@@ -142,8 +145,8 @@ constexpr std::string_view query_canceled = "57014";
 
 class postgres_connection final : public connection {
 public:
-    postgres_connection(asio::any_io_executor loop, asio::any_io_executor threads, connected server)
-        : loop_(std::move(loop)), threads_(std::move(threads)), server_(std::move(server))
+    postgres_connection(asio::any_io_executor loop, connected server)
+        : loop_(std::move(loop)), server_(std::move(server))
     {
         socket_.emplace(loop_, ::PQsocket(server_.get()));
         ::PQsetnonblocking(server_.get(), 1);
@@ -305,22 +308,36 @@ private:
         }
     }
 
-    // Completes when PQcancel() has ended. Cancelled, it leaves the thread to itself: where the
-    // network swallows everything, that call takes as long as the system tries, and libpq has no
-    // limit for it. The event goes back to the loop with the news, so that it never is the thread
-    // that destroys it.
+    // Completes when PQcancel() has ended. Cancelled, it leaves the thread behind. That one may
+    // come back when there is no event loop any more, so it does not post its news: it closes its
+    // end of a pipe.
     asio::awaitable<void> ask_server_to_cancel()
     {
-        auto ended = std::make_shared<common::event>();
-        auto ask = [request = cancel_request(::PQgetCancel(server_.get())), ended,
-                    loop =
-                        asio::prefer(loop_, asio::execution::outstanding_work.tracked)]() mutable {
+        std::array<int, 2> ends{};
+        if (::pipe2(ends.data(), O_CLOEXEC) != 0) {
+            give_up();
+            throw connection_error("no pipe is left for cancelling a statement");
+        }
+        asio::posix::stream_descriptor ended(loop_, ends[0]);
+        start_cancelling(ends[1]);
+        co_await ended.async_wait(asio::posix::stream_descriptor::wait_read, asio::deferred);
+    }
+
+    void start_cancelling(int to_close)
+    {
+        auto ask = [request = cancel_request(::PQgetCancel(server_.get())), to_close] {
             std::array<char, 256> reason;
             ::PQcancel(request.get(), reason.data(), static_cast<int>(reason.size()));
-            asio::post(loop, [ended = std::move(ended)] { ended->set(); });
+            ::close(to_close);
         };
-        asio::post(threads_, std::move(ask));
-        co_await ended->wait();
+        try {
+            // Detached, since a join could take for ever. It has all that it needs.
+            std::thread(std::move(ask)).detach();
+        } catch (const std::system_error&) {
+            ::close(to_close);
+            give_up();
+            throw connection_error("no thread is left for cancelling a statement");
+        }
     }
 
     // When a connection breaks, libpq closes the socket, and the next file that anybody opens has
@@ -345,7 +362,6 @@ private:
     }
 
     const asio::any_io_executor loop_;
-    const asio::any_io_executor threads_;
     const connected server_;
     std::optional<borrowed_socket> socket_;  // none when the connection has broken
     result answer_;  // of the statement that is running, as far as it has come
@@ -353,8 +369,7 @@ private:
 
 }  // namespace
 
-asio::awaitable<std::unique_ptr<connection>> open_postgres(
-    asio::any_io_executor threads, std::string conninfo)
+asio::awaitable<std::unique_ptr<connection>> open_postgres(std::string conninfo)
 {
     const auto loop = co_await asio::this_coro::executor;
     connected server(::PQconnectStart(conninfo.c_str()));
@@ -381,7 +396,7 @@ asio::awaitable<std::unique_ptr<connection>> open_postgres(
     if (next != PGRES_POLLING_OK) {
         throw connection_error(without_newline(::PQerrorMessage(server.get())));
     }
-    co_return std::make_unique<postgres_connection>(loop, threads, std::move(server));
+    co_return std::make_unique<postgres_connection>(loop, std::move(server));
 }
 
 }  // namespace db

@@ -13,13 +13,17 @@
 // early, before the server has begun with the statement, and is ignored then; so it is repeated. If
 // all that takes too long, the connection is given up.
 //
+// A server that has been stopped, or a network that swallows everything, keeps PQcancel() for as
+// long as it likes: libpq has no limit for it, and nobody can interrupt it. So each call has a
+// thread of its own, which is left behind then. Neither the event loop nor the program waits for it
+// when it ends.
+//
 // PQconnectStart() looks names up, and that blocks; with an address, or `hostaddr`, it does not.
 
 #pragma once
 
 #include "connection_pool/connection.hpp"
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 
 #include <memory>
@@ -28,10 +32,8 @@
 namespace db {
 
 // Connects, as libpq's connection string says: "host=/run/postgresql dbname=shop user=ada".
-// PQcancel runs on `threads`, an executor of a thread pool that outlives the connection.
 //
 // Throws connection_error. Cancelled, it drops what it has begun, and throws operation_aborted.
-boost::asio::awaitable<std::unique_ptr<connection>> open_postgres(
-    boost::asio::any_io_executor threads, std::string conninfo);
+boost::asio::awaitable<std::unique_ptr<connection>> open_postgres(std::string conninfo);
 
 }  // namespace db

@@ -65,7 +65,11 @@ boost::asio::awaitable<void> run_transaction(connection& there, transaction& beg
 {
     co_await there.query(there.begin_statement());
     co_await body(begun);
-    co_await roll_back(there);
+    // After a commit there must be no await. A caller that was cancelled, but too late for the
+    // commit, would get operation_aborted from it, although all is done.
+    if (there.state() != transaction_state::none) {
+        co_await roll_back(there);
+    }
 }
 
 inline boost::asio::awaitable<void> roll_back_and_throw(
@@ -78,7 +82,8 @@ inline boost::asio::awaitable<void> roll_back_and_throw(
 }  // namespace detail
 
 // Runs `body`, an awaitable<void>(transaction&), in a transaction. Completes, or throws what it
-// throws, when the transaction is over. What the body has not committed is rolled back.
+// throws, when the transaction is over. What the body has not committed is rolled back. It does not
+// throw operation_aborted after a commit that has succeeded, unless the body does.
 template <class Body>
 boost::asio::awaitable<void> with_transaction(connection& there, Body body)
 {

@@ -4,6 +4,7 @@
 #include "connection_pool/pool.hpp"
 #include "common/clock.hpp"
 #include "common/task_group.hpp"
+#include "common/timeout.hpp"
 #include "tests/common/started.hpp"
 
 #include <boost/asio/awaitable.hpp>
@@ -316,6 +317,39 @@ TEST_CASE("pool: the limit holds for the opening too")
         CHECK(common::elapsed() == 2s);
         other_end.opening = 0ms;
         tests::check_equal(co_await borrowed_number(pool), 1);
+    };
+    tests::run(main);
+}
+
+TEST_CASE("pool: an opener that gives up by itself is told apart from the pool's own limit")
+{
+    server other_end;
+    other_end.opening = 10min;
+    auto main = [&]() -> awaitable<void> {
+        auto limits = at_most(1);
+        limits.wait = 5s;
+        common::duration own_limit = 1s;
+        fakes pool(limits, [&] { return common::with_timeout(own_limit, open(other_end)); });
+        std::string message;
+        try {
+            co_await pool.acquire();
+        } catch (const db::connection_error& error) {
+            message = error.what();
+        }
+        CHECK(message == "the database did not answer in time");
+        CHECK(common::elapsed() == 1s);
+        CHECK(pool.statistics().timed_out == 0);
+
+        own_limit = 1min;
+        bool timed_out = false;
+        try {
+            co_await pool.acquire();
+        } catch (const db::acquire_timeout&) {
+            timed_out = true;
+        }
+        CHECK(timed_out);
+        CHECK(common::elapsed() == 6s);
+        CHECK(pool.statistics().timed_out == 1);
     };
     tests::run(main);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/temporary_folder.hpp"
+#include "tests/support/document.hpp"
 #include "tests/support/program.hpp"
 
 #include <fmt/format.h>
@@ -13,6 +14,7 @@
 #include <csignal>
 #include <filesystem>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -21,6 +23,7 @@
 
 #include <libpq-fe.h>
 #include <pwd.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 namespace tests {
@@ -62,7 +65,11 @@ public:
         start();
     }
 
-    ~postgres_server() { stop(SIGQUIT); }
+    ~postgres_server()
+    {
+        thaw();
+        stop(SIGQUIT);
+    }
 
     void start()
     {
@@ -95,6 +102,25 @@ public:
         }
     }
 
+    // Stops all of its processes where they stand. The system still takes connections for it, and
+    // nobody answers. The first process goes first, so that it starts no more of them.
+    void freeze()
+    {
+        server_->signal(SIGSTOP);
+        while (support::read_file(in_proc("status")).find("State:\tT") == std::string::npos) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        signal_children(SIGSTOP);
+    }
+
+    void thaw()
+    {
+        if (server_ && server_->running()) {
+            signal_children(SIGCONT);
+            server_->signal(SIGCONT);
+        }
+    }
+
     std::string folder() const { return folder_.path(); }
     std::string socket() const { return folder() + "/.s.PGSQL.5432"; }
     std::string conninfo() const { return conninfo_through(folder()); }
@@ -108,6 +134,20 @@ private:
     static std::string program() { return "/usr/bin/setpriv"; }
 
     std::string data() const { return folder() + "/data"; }
+
+    std::string in_proc(const std::string& file) const
+    {
+        return fmt::format("/proc/{}/{}", server_->id(), file);
+    }
+
+    void signal_children(int signal)
+    {
+        std::istringstream children(
+            support::read_file(in_proc(fmt::format("task/{}/children", server_->id()))));
+        for (pid_t child = 0; children >> child;) {
+            ::kill(child, signal);
+        }
+    }
 
     // When the test is killed, setpriv has the server leave at once, too.
     static support::program_options as_postgres(std::vector<std::string> command)

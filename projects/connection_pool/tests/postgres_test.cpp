@@ -20,7 +20,6 @@
 #include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/write.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -38,6 +37,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace asio = boost::asio;
@@ -47,7 +47,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// What a test has: a server, threads for PQcancel, and connections.
+// What a test has: a server, and connections to it.
 class site {
 public:
     explicit site(tests::postgres_server& running) : server(running) {}
@@ -56,12 +56,10 @@ public:
 
     awaitable<std::unique_ptr<db::connection>> open_through(const std::string& hosts)
     {
-        return db::open_postgres(
-            threads.get_executor(), tests::postgres_server::conninfo_through(hosts));
+        return db::open_postgres(tests::postgres_server::conninfo_through(hosts));
     }
 
     tests::postgres_server& server;
-    asio::thread_pool threads{2};
 };
 
 // Runs the body, an awaitable<void>(site&), against a server with these settings.
@@ -134,6 +132,17 @@ awaitable<void> until_ended(const started& task)
     while (task.running()) {
         co_await common::sleep_for(1ms);
     }
+}
+
+// Waits until the task is in the middle of its commit. Gives false where that was over too soon.
+awaitable<bool> caught_in_commit(db::connection& there, const started& task)
+{
+    std::int64_t found = 0;
+    while (found == 0 && task.running()) {
+        found = co_await running(there, "commit");
+    }
+    co_await common::sleep_for(20ms);
+    co_return task.running();
 }
 
 // Books transfers, does something to the server meanwhile, and audits: every transfer is in the
@@ -385,7 +394,6 @@ TEST_CASE("postgres: a transaction cancelled at any moment is done as a whole or
                         co_await books.query("insert into t values ($1)", round);
                         co_await books.query("insert into t values ($1)", round);
                         co_await books.commit();
-                        ++done;
                     });
             };
             started working(executor, work());
@@ -393,12 +401,52 @@ TEST_CASE("postgres: a transaction cancelled at any moment is done as a whole or
             working.cancel();
             co_await until_ended(working);
             CHECK((working.finished() || working.aborted()));
+            done += working.finished() ? 1 : 0;
             aborted += working.aborted() ? 1 : 0;
             REQUIRE(there->usable());
             tests::check_equal(co_await number(there->query("select count(*) from t")), 2 * done);
         }
         CHECK(aborted > 0);
     });
+}
+
+TEST_CASE("postgres: a commit that is cancelled too late is done, and is said to be done")
+{
+    // Each commit takes 100 ms, and the server does not break it off.
+    with_postgres(
+        [](site& here) -> awaitable<void> {
+            bank::connections pool(at_most(1), [&] { return here.open(); });
+            const auto other = co_await here.open();
+            const auto executor = co_await asio::this_coro::executor;
+            co_await bank::open_accounts(*other, 2);
+            bank::tally count;
+            std::size_t late = 0;
+            for (std::int64_t id = 1; late < 5; ++id) {
+                const bool counts = id % 2 == 0;
+                const std::vector<bank::transfer> orders{{id, 1, 2, 1}};
+                bool booked = false;
+                const auto book = [&]() -> awaitable<void> {
+                    const auto lease = co_await pool.acquire();
+                    booked = co_await bank::book(*lease, orders[0]);
+                };
+                started working(
+                    executor, counts ? bank::book_all(pool, orders, 1, 1h, count) : book());
+                const bool is_committing = co_await caught_in_commit(*other, working);
+                working.cancel();
+                co_await until_ended(working);
+                if (counts) {
+                    booked = !count.booked.empty() && count.booked.back() == id;
+                } else {
+                    REQUIRE(working.finished() == booked);
+                }
+                const auto noted = co_await number(
+                    other->query("select count(*) from pool_transfers where id = $1", id));
+                REQUIRE(noted == (booked ? 1 : 0));
+                late += is_committing && booked ? 1 : 0;
+            }
+            CHECK(pool.statistics().opened == 1);
+        },
+        {"fsync=on", "commit_delay=100000", "commit_siblings=0"});
 }
 
 TEST_CASE("postgres: a cancelled transaction lets go of its locks")
@@ -498,7 +546,7 @@ TEST_CASE("postgres: libpq may close its socket and open another while it connec
                 "host=127.0.0.1 port={} user=postgres dbname=postgres sslmode=prefer "
                 "gssencmode=disable",
                 listening.local_endpoint().port());
-            const auto there = co_await db::open_postgres(here.threads.get_executor(), conninfo);
+            const auto there = co_await db::open_postgres(conninfo);
             tests::check_equal(co_await number(there->query("select 42")), 42);
         }
         CHECK(came == 2);
@@ -514,8 +562,8 @@ TEST_CASE(
         const bool refused =
             co_await fails_with<db::connection_error>(here.open_through("/nowhere"));
         CHECK(refused);
-        const bool wrong = co_await fails_with<db::connection_error>(
-            db::open_postgres(here.threads.get_executor(), "no such option"));
+        const bool wrong =
+            co_await fails_with<db::connection_error>(db::open_postgres("no such option"));
         CHECK(wrong);
 
         // It takes connections, that is the system does, and says nothing.
@@ -846,10 +894,7 @@ TEST_CASE("postgres: an event loop destroyed in the middle of a statement is cle
     with_postgres([](site& here) -> awaitable<void> {
         const auto inner = [&]() -> awaitable<void> {
             const auto executor = co_await asio::this_coro::executor;
-            asio::thread_pool threads(1);
-            bank::connections pool(at_most(2), [&] {
-                return db::open_postgres(threads.get_executor(), here.server.conninfo());
-            });
+            bank::connections pool(at_most(2), [&] { return here.open(); });
             const auto work = [&]() -> awaitable<void> {
                 const auto lease = co_await pool.acquire();
                 co_await db::with_transaction(
@@ -864,6 +909,39 @@ TEST_CASE("postgres: an event loop destroyed in the middle of a statement is cle
             throw given_up();
         };
         CHECK_THROWS_AS(common::run(inner(), common::clock_mode::steady), given_up);
+        co_return;
+    });
+}
+
+TEST_CASE("postgres: a request to cancel that gets no answer is left behind, and the loop can end")
+{
+    struct given_up {};
+    with_postgres([](site& here) -> awaitable<void> {
+        const auto descriptors = [] { return support::open_descriptors(::getpid()); };
+        const auto before = descriptors();
+        const auto inner = [&]() -> awaitable<void> {
+            const auto executor = co_await asio::this_coro::executor;
+            const auto other = co_await here.open();
+            const auto sleep = [&]() -> awaitable<void> {
+                const auto there = co_await here.open();
+                co_await there->query("select pg_sleep(1000)");
+            };
+            started sleeping(executor, sleep());
+            co_await until_running(*other, "pg_sleep");
+            here.server.freeze();
+            sleeping.cancel();
+            co_await common::sleep_for(50ms);
+            CHECK(sleeping.running());
+            throw given_up();
+        };
+        CHECK_THROWS_AS(common::run(inner(), common::clock_mode::steady), given_up);
+        CHECK(descriptors() > before);  // the thread's, which is still in PQcancel
+
+        // It comes back when the loop from which it was asked has long gone.
+        here.server.thaw();
+        while (descriptors() > before) {
+            std::this_thread::sleep_for(1ms);
+        }
         co_return;
     });
 }

@@ -202,3 +202,40 @@ TEST_CASE("connection_pool: a server that goes for good is given up, with one re
     CHECK(ended.status == 1);
     CHECK(ended.err.starts_with("connection_pool: connection to server on socket "));
 }
+
+TEST_CASE("connection_pool: a server that answers nothing any more is given up, not waited for")
+{
+    if (tests::postgres_server::programs().empty()) {
+        SKIP("PostgreSQL is not installed");
+    }
+    tests::postgres_server server;
+    support::program_options options;
+    options.arguments = {"--postgres", server.conninfo(), "--transfers",
+                         "1000000",    "--patience",      "0.5"};
+    support::background_program program(PROGRAM, options);
+    program.wait_for_line("tasks");
+    server.freeze();
+
+    SECTION("after a while")
+    {
+        const auto ended = program.wait();
+        CHECK(ended.status == 1);
+        CHECK(ended.err.starts_with("connection_pool: no connection within 5.00 s"));
+    }
+    SECTION("on Ctrl-C, and on another one in the audit")
+    {
+        program.signal(SIGINT);
+        program.wait_for_line("transfers booked");
+        program.signal(SIGINT);
+        const auto ended = program.wait();
+        CHECK(ended.status == 1);
+        CHECK(ended.said().count_containing("is asked to stop") == 2);
+    }
+    SECTION("at once on a second Ctrl-C")
+    {
+        program.signal(SIGINT);
+        program.wait_for_line("bank: is asked to stop");
+        program.signal(SIGINT);
+        CHECK(program.wait().status == 128 + SIGINT);
+    }
+}

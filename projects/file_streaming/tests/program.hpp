@@ -54,6 +54,15 @@ inline bool is_stopped(pid_t process)
     return state != std::string::npos && text[state + 2] == 'T';
 }
 
+// Stops it, by SIGSTOP. Gives false when it has ended before that.
+inline bool stop(support::background_program& program)
+{
+    program.signal(SIGSTOP);
+    while (program.running() && !is_stopped(program.id())) {
+    }
+    return program.running();
+}
+
 // What a process has open: the entries of its folder in /proc, and what they are. Nothing when it
 // has ended.
 inline std::vector<std::pair<std::string, std::string>> open_files(pid_t process)
@@ -126,9 +135,7 @@ private:
             if (!copied || *copied == 0) {
                 continue;
             }
-            program_->signal(SIGSTOP);
-            while (program_->running() && !is_stopped(program_->id())) {
-            }
+            stop(*program_);
             const auto at_stop = unfinished_copy(program_->id(), folder);
             return at_stop && *at_stop > 0 && *at_stop < size / 10 * 9;
         }

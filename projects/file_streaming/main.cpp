@@ -72,8 +72,9 @@ void add_settings(CLI::App& command, parsed& values)
 int main(int argc, char** argv)
 {
     common::open_standard_streams();
-    // Where a limit on the size of files is reached, write then fails, and does not end the
-    // program.
+    // Where nobody reads a pipe any more, or a limit on the size of files is reached, write then
+    // fails, and does not end the program.
+    std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
 
     parsed values;

@@ -29,6 +29,22 @@ inline support::program_run run_with(
     return support::run_program(PROGRAM, options);
 }
 
+// Runs the program with a pipe as its descriptor 5 that nobody reads any more; `redirection` says
+// what that is to be for it, such as `2>&5`. The pipe is in the folder for that long.
+inline support::program_run run_with_broken_pipe(
+    const test_folder& folder, const std::string& redirection,
+    const std::vector<std::string>& arguments)
+{
+    support::program_options options;
+    options.arguments = {
+        "-c",
+        "mkfifo \"$1\" && exec 4<>\"$1\" 5>\"$1\" 4>&- && rm \"$1\" && shift && exec \"$@\" " +
+            redirection,
+        "sh", folder / "pipe", PROGRAM};
+    options.arguments.insert(options.arguments.end(), arguments.begin(), arguments.end());
+    return support::run_program("/bin/sh", options);
+}
+
 // Those that work here. io_uring is left out where the kernel refuses it, or liburing was missing.
 inline const std::vector<std::string>& engines()
 {

@@ -48,6 +48,16 @@ bool waits_in(pid_t process, const std::string& name)
     return function.find(name) != std::string::npos;
 }
 
+// root may read and write everything, unless it gives up two capabilities.
+support::program_run as_anybody(const std::vector<std::string>& arguments)
+{
+    return shell(
+        ::geteuid() == 0 ? "exec setpriv --bounding-set=-dac_override,-dac_read_search "
+                           "--inh-caps=-dac_override,-dac_read_search \"$@\""
+                         : "exec \"$@\"",
+        arguments);
+}
+
 // A file system of one mebibyte.
 class small_disk {
 public:
@@ -388,7 +398,6 @@ TEST_CASE("what does not exist is named")
     CHECK(folder.names() == names{"file"});
 }
 
-// root may read and write everything, unless it gives up two capabilities.
 TEST_CASE("what must not be read or written is refused")
 {
     const test_folder folder;
@@ -400,23 +409,52 @@ TEST_CASE("what must not be read or written is refused")
     REQUIRE(::chmod((folder / "finished").c_str(), 0444) == 0);
     REQUIRE(::chmod((folder / "closed").c_str(), 0555) == 0);
 
-    const std::string as_anybody =
-        ::geteuid() == 0 ? "exec setpriv --bounding-set=-dac_override,-dac_read_search "
-                           "--inh-caps=-dac_override,-dac_read_search \"$@\""
-                         : "exec \"$@\"";
-    const auto run = [&](const std::vector<std::string>& arguments) {
-        return shell(as_anybody, arguments);
-    };
     check_failed(
-        run({"copy", folder / "secret", folder / "copy"}), folder / "secret: Permission denied");
-    check_failed(run({"checksum", folder / "secret"}), folder / "secret: Permission denied");
+        as_anybody({"copy", folder / "secret", folder / "copy"}),
+        folder / "secret: Permission denied");
+    check_failed(as_anybody({"checksum", folder / "secret"}), folder / "secret: Permission denied");
     check_failed(
-        run({"copy", folder / "file", folder / "finished"}),
+        as_anybody({"copy", folder / "file", folder / "finished"}),
         folder / "finished: Permission denied");
     check_failed(
-        run({"copy", folder / "file", folder / "closed"}), folder / "closed: Permission denied");
+        as_anybody({"copy", folder / "file", folder / "closed"}),
+        folder / "closed: Permission denied");
     CHECK(read_whole(folder / "finished") == "old");
     CHECK(fs::is_empty(folder / "closed"));
+}
+
+TEST_CASE("a folder that may be written to, and not read, gets its copy")
+{
+    const test_folder folder;
+    write_file(folder / "file", "12345");
+    fs::create_directory(folder / "drop");
+    REQUIRE(::chmod((folder / "drop").c_str(), 0333) == 0);
+    const auto run = as_anybody({"copy", "-q", folder / "file", folder / "drop"});
+    CHECK(run.status == 0);
+    CHECK(run.err == "");
+    REQUIRE(::chmod((folder / "drop").c_str(), 0700) == 0);
+    CHECK(read_whole(folder / "drop/file") == "12345");
+    CHECK(std::distance(fs::directory_iterator(folder / "drop"), {}) == 1);
+}
+
+TEST_CASE("blocks for which there is no memory are an error that says so")
+{
+    if (IS_SANITIZED) {
+        SKIP("a sanitizer takes more memory than there is to be");
+    }
+    const test_folder folder;
+    write_file(folder / "file", "12345");
+    const std::string limited = "ulimit -v 4000000; exec \"$@\"";
+    const std::string message = "not enough memory for 64 blocks of 1.00 GiB";
+    check_failed(
+        shell(limited, {"checksum", "--block-size", "1G", "--blocks", "64", folder / "file"}),
+        message);
+    check_failed(
+        shell(
+            limited,
+            {"copy", "--block-size", "1G", "--blocks", "64", folder / "file", folder / "copy"}),
+        message);
+    CHECK(folder.names() == names{"file"});
 }
 
 // This file says that it has no bytes, and fails when it is read. Its neighbour has bytes.
@@ -449,6 +487,9 @@ TEST_CASE("a command line that makes no sense is a message, and status 2")
         {"checksum", "--block-size", "large", "x"},
         {"checksum", "--threads", "0", "x"},
         {"checksum", "-"},
+        {"checksum", "x", ""},
+        {"copy", "", "two"},
+        {"copy", "one", ""},
         {"bench", "--rounds", "0"},
     };
     for (const auto& arguments : wrong) {
@@ -458,6 +499,8 @@ TEST_CASE("a command line that makes no sense is a message, and status 2")
         CHECK(run.out == "");
         CHECK_FALSE(run.err.empty());
     }
+    CHECK(run_with({"copy", "one", ""}).err.find("DST: the name is empty") != std::string::npos);
+
     const auto help = run_with({"copy", "--help"});
     CHECK(help.status == 0);
     CHECK(help.err == "");

@@ -87,6 +87,37 @@ void set_cached(const fs::path& path, bool cached)
     }
 }
 
+// What reads the table may be gone. Then there is nobody to measure for.
+void flush_table()
+{
+    if (std::fflush(stdout) != 0) {
+        throw file_error("stdout", errno);
+    }
+}
+
+// The signals that this program ignores have their usual effect in those that it starts.
+class spawn_attributes {
+public:
+    spawn_attributes()
+    {
+        sigset_t usual;
+        ::sigemptyset(&usual);
+        ::sigaddset(&usual, SIGPIPE);
+        ::sigaddset(&usual, SIGXFSZ);
+        ::posix_spawnattr_init(&attributes_);
+        ::posix_spawnattr_setsigdefault(&attributes_, &usual);
+        ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGDEF);
+    }
+    ~spawn_attributes() { ::posix_spawnattr_destroy(&attributes_); }
+    spawn_attributes(const spawn_attributes&) = delete;
+    spawn_attributes& operator=(const spawn_attributes&) = delete;
+
+    const posix_spawnattr_t* get() const { return &attributes_; }
+
+private:
+    posix_spawnattr_t attributes_;
+};
+
 // How many seconds the command takes. What it prints is dropped.
 double seconds_of(const command& words)
 {
@@ -99,10 +130,11 @@ double seconds_of(const command& words)
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
     ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    const spawn_attributes attributes;
     pid_t child = 0;
     const auto start = std::chrono::steady_clock::now();
-    const int refusal =
-        ::posix_spawnp(&child, words[0].c_str(), &actions, nullptr, arguments.data(), environ);
+    const int refusal = ::posix_spawnp(
+        &child, words[0].c_str(), &actions, attributes.get(), arguments.data(), environ);
     ::posix_spawn_file_actions_destroy(&actions);
     if (refusal != 0) {
         throw file_error(words[0], refusal);
@@ -171,7 +203,7 @@ void compete(
                 "  {:<32} {:>7.2f} s  {:>10}/s  {:>5.2f} x\n", each.name, seconds,
                 human_size(static_cast<double>(options.size) / seconds), reference / seconds);
         }
-        std::fflush(stdout);
+        flush_table();
     }
 }
 
@@ -184,7 +216,7 @@ void measure(const bench_options& options)
     fmt::print(
         "{}, {} rounds, median; x: how many times as fast as the first line\n",
         human_size(static_cast<double>(options.size)), options.rounds);
-    std::fflush(stdout);
+    flush_table();
 
     const auto self = fs::read_symlink("/proc/self/exe").string();
     std::vector<contestant> copies = {

@@ -2,6 +2,10 @@
 
 #include "file_streaming/file_error.hpp"
 
+#include <fmt/format.h>
+
+#include <stdexcept>
+
 using boost::asio::awaitable;
 
 namespace file_streaming {
@@ -9,8 +13,14 @@ namespace file_streaming {
 block_stream::block_stream(const source& from, async_file& file, block_limits limits)
     : from_(from), file_(file), block_size_(limits.size), coming_(limits.count)
 {
-    for (std::size_t i = 0; i < limits.count; ++i) {
-        give_back(blocks_.emplace_back(limits.size));
+    try {
+        for (std::size_t i = 0; i < limits.count; ++i) {
+            give_back(blocks_.emplace_back(limits.size));
+        }
+    } catch (const std::bad_alloc&) {
+        throw std::runtime_error(fmt::format(
+            "not enough memory for {} blocks of {}", limits.count,
+            human_size(static_cast<double>(limits.size))));
     }
 }
 

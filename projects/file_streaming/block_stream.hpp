@@ -61,7 +61,7 @@ private:
 
 class block_stream {
 public:
-    // Both must outlive it.
+    // Both must outlive it. Throws std::runtime_error when there is no memory for the blocks.
     block_stream(const source& from, async_file& file, block_limits limits);
 
     // Reads to the end, as far ahead as there are blocks. Starts the reads in `group`, and throws

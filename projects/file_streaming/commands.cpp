@@ -1,8 +1,8 @@
 #include "file_streaming/commands.hpp"
 
+#include "common/clock.hpp"
 #include "common/command_line.hpp"
 #include "common/run.hpp"
-#include "common/serving.hpp"
 #include "common/task_group.hpp"
 #include "file_streaming/checksum.hpp"
 #include "file_streaming/copy.hpp"
@@ -13,11 +13,15 @@
 #include "file_streaming/together.hpp"
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include <fmt/format.h>
 
 #include <cerrno>
+#include <csignal>
+#include <cstddef>
 #include <cstdio>
 #include <stdexcept>
 #include <string_view>
@@ -42,9 +46,18 @@ public:
     interrupted() : runtime_error("interrupted") {}
 };
 
-awaitable<void> cancel_at_signal(common::stop_signal& stop, common::task_group& group, bool& heard)
+bool is_ignored(int signal)
 {
-    co_await stop.wait();
+    struct sigaction action = {};
+    return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+// The next signal has its usual effect: a second Ctrl-C ends a program that takes too long over
+// stopping.
+awaitable<void> cancel_at_signal(asio::signal_set& stop, common::task_group& group, bool& heard)
+{
+    co_await stop.async_wait(asio::deferred);
+    stop.clear();
     heard = true;
     group.cancel();
 }
@@ -55,26 +68,40 @@ awaitable<void> run_to_its_end(awaitable<void> work, bool& done)
     done = true;
 }
 
-// Runs `work` beside two others, which end with it: one shows its progress, one waits for a signal
-// and then cancels it. Throws `interrupted` then, unless the work was done before it heard of that.
-awaitable<void> in_public(awaitable<void> work, const progress& how_far, const settings& settings)
+// Runs `work`, and cancels it when a signal comes. Throws `interrupted` then, unless the work was
+// done before it heard of that. There is one for a whole command: so a signal between two of its
+// files, or in the last moment of one, ends the command, too.
+awaitable<void> until_signal(awaitable<void> work)
 {
-    common::stop_signal stop(co_await asio::this_coro::executor);
+    asio::signal_set stop(co_await asio::this_coro::executor, SIGINT, SIGTERM);
+    if (!is_ignored(SIGHUP)) {  // the terminal has been closed; under nohup that is ignored
+        stop.add(SIGHUP);
+    }
     bool heard = false;
     bool done = false;
-    const auto style = settings.quiet            ? progress_style::none
-                       : ::isatty(STDERR_FILENO) ? progress_style::bar
-                                                 : progress_style::lines;
-    const auto all = [&](common::task_group& group) -> awaitable<void> {
+    const auto both = [&](common::task_group& group) -> awaitable<void> {
         group.spawn(cancel_at_signal(stop, group, heard));
-        group.spawn(show_progress(how_far, style, settings.progress_interval, stderr));
         co_await run_to_its_end(std::move(work), done);
         group.cancel();
     };
-    co_await together(all);
+    co_await together(both);
     if (heard && !done) {
         throw interrupted();
     }
+}
+
+// Runs `work`, and shows how far it is.
+awaitable<void> shown(awaitable<void> work, const progress& how_far, const settings& settings)
+{
+    const auto style = settings.quiet            ? progress_style::none
+                       : ::isatty(STDERR_FILENO) ? progress_style::bar
+                                                 : progress_style::lines;
+    const auto both = [&](common::task_group& group) -> awaitable<void> {
+        group.spawn(show_progress(how_far, style, settings.progress_interval, stderr));
+        co_await std::move(work);
+        group.cancel();
+    };
+    co_await together(both);
 }
 
 std::string summary(const progress& work, double seconds, const engine& with, block_limits limits)
@@ -93,18 +120,29 @@ awaitable<void> copy_one(std::string from_path, std::string to_path, bool exactl
     const target to(from, to_path);
     progress work(to.path.string());
     const auto start = common::now();
-    co_await in_public(copy(*engine, from, to, how.blocks, exactly, work), work, how);
+    // A signal cancels the copy alone: when that is done, a cancelled end of what shows it must not
+    // make anyone say that there is no copy.
+    auto copying = copy(*engine, from, to, how.blocks, exactly, work);
+    co_await shown(until_signal(std::move(copying)), work, how);
     if (!how.quiet) {
         const auto text = summary(work, common::seconds_since(start), *engine, how.blocks);
         std::fputs((text + "\n").c_str(), stderr);  // the copy is there, also when this is not
     }
 }
 
+// Asio lets no call go on that a signal has interrupted. One that waits for somebody to read stdout
+// then fails, and that is as well: the loop, which would hear the signal, stands still meanwhile.
 void print(std::string_view line)
 {
-    const bool printed = std::fwrite(line.data(), 1, line.size(), stdout) == line.size();
-    if (!printed || std::fflush(stdout) != 0) {
-        throw file_error("stdout", errno);
+    while (!line.empty()) {
+        const auto size = ::write(STDOUT_FILENO, line.data(), line.size());
+        if (size >= 0) {
+            line.remove_prefix(static_cast<std::size_t>(size));
+        } else if (errno == EINTR) {
+            throw interrupted();
+        } else {
+            throw file_error("stdout", errno);
+        }
     }
 }
 
@@ -119,15 +157,16 @@ awaitable<std::string> checksum_one(engine& with, const std::string& path, const
     const source from(path);
     progress work(path);
     std::string digits;
-    co_await in_public(store_sha256(digits, with, from, how.blocks, work), work, how);
+    co_await shown(store_sha256(digits, with, from, how.blocks, work), work, how);
     co_return checksum_line(digits, path);
 }
 
-awaitable<bool> checksum_all(std::vector<std::string> files, settings how)
+awaitable<void> checksum_each(
+    const std::vector<std::string>& files, const settings& how, bool& well)
 {
     const auto engine = make_engine(how.engine, co_await asio::this_coro::executor, how.threads);
-    bool well = true;
     for (const auto& path : files) {
+        co_await common::yield();  // a file that cannot be opened has no other await
         std::string line;
         try {
             line = co_await checksum_one(*engine, path, how);
@@ -138,6 +177,12 @@ awaitable<bool> checksum_all(std::vector<std::string> files, settings how)
         }
         print(line);
     }
+}
+
+awaitable<bool> checksum_all(std::vector<std::string> files, settings how)
+{
+    bool well = true;
+    co_await until_signal(checksum_each(files, how, well));
     co_return well;
 }
 

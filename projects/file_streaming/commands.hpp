@@ -1,5 +1,5 @@
 // What the program does, one function a command. Each runs a loop of its own until the work is
-// done, or SIGINT or SIGTERM cancels it.
+// done, or SIGINT, SIGTERM or SIGHUP cancels it.
 
 #pragma once
 

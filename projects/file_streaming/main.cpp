@@ -30,6 +30,11 @@ const std::map<std::string, engine_kind> engines = {
     {"blocking", engine_kind::blocking},
 };
 
+// As of a variable of the shell that is not set.
+const CLI::Validator is_a_name(
+    [](const std::string& name) { return std::string(name.empty() ? "the name is empty" : ""); },
+    "");
+
 // What the options say, before it is made into settings.
 struct parsed {
     file_streaming::settings settings;
@@ -72,8 +77,9 @@ void add_settings(CLI::App& command, parsed& values)
 int main(int argc, char** argv)
 {
     common::open_standard_streams();
-    // Where a limit on the size of files is reached, write then fails, and does not end the
-    // program.
+    // Where nobody reads a pipe any more, or a limit on the size of files is reached, write then
+    // fails, and does not end the program.
+    std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
 
     parsed values;
@@ -84,14 +90,18 @@ int main(int argc, char** argv)
     std::string from;
     std::string to;
     bool exactly = false;
-    copy.add_option("SRC", from, "a regular file")->required();
-    copy.add_option("DST", to, "a file, which is replaced when the copy is complete")->required();
-    copy.add_flag("-p,--preserve", exactly, "keeps the mode and the times of SRC");
+    copy.add_option("SRC", from, "a regular file")->required()->check(is_a_name);
+    copy.add_option("DST", to, "a file, which is replaced when the copy is complete")
+        ->required()
+        ->check(is_a_name);
+    copy.add_flag(
+        "-p,--preserve", exactly,
+        "keeps the permissions and the times of SRC; not setuid, setgid and sticky");
     add_settings(copy, values);
 
     auto& checksum = *app.add_subcommand("checksum", "prints SHA-256 checksums, as sha256sum does");
     std::vector<std::string> files;
-    checksum.add_option("FILE", files, "regular files")->required();
+    checksum.add_option("FILE", files, "regular files")->required()->check(is_a_name);
     add_settings(checksum, values);
 
     auto& bench = *app.add_subcommand("bench", "measures the engines beside cp and sha256sum");

@@ -3,7 +3,9 @@
 // Its size is taken when it is opened, and so many bytes are read. When another program writes to
 // it meanwhile, what was read is neither the old file nor the new one. That is an error here: a
 // file that has shrunk shows in a read that comes up short, one that has grown in a byte behind its
-// end, and other changes in the time of the last one, which the system keeps.
+// end, and other changes in the time of the last one, which the system keeps. Who puts that time
+// back is not noticed. The time of the last change to the inode would tell, but it also moves when
+// the file is renamed, linked, removed or given another mode, and all of its bytes are right.
 //
 // A sparse file has holes: stretches which nobody has written to, which take no room on the disk,
 // and read as zeros. lseek knows where the next data begin, and where the next hole does.

@@ -35,6 +35,15 @@ fs::path folder_of(const fs::path& file)
     return file.has_parent_path() ? file.parent_path() : fs::path(".");
 }
 
+// Who may write to a folder but not read it can make files in it all the same.
+descriptor open_folder(const fs::path& folder)
+{
+    constexpr int flags = O_DIRECTORY | O_CLOEXEC;
+    const int number = ::open(folder.c_str(), O_RDONLY | flags);
+    return descriptor(
+        number < 0 && errno == EACCES ? ::open(folder.c_str(), O_PATH | flags) : number);
+}
+
 std::string free_name()
 {
     std::random_device random;
@@ -94,8 +103,7 @@ target::target(const source& from, const std::string& to) : path(to), existing(s
 
 // Until it is finished, it is nobody's business but the owner's.
 unfinished_file::unfinished_file(const target& where, naming when)
-    : where_(where),
-      folder_(::open(folder_of(where.path).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC))
+    : where_(where), folder_(open_folder(folder_of(where.path)))
 {
     if (!folder_.is_open()) {
         throw file_error(folder_of(where.path).string(), errno);
@@ -181,8 +189,8 @@ void unfinished_file::publish()
         ::renameat(folder_.number(), name_.text.c_str(), folder_.number(), final_name.c_str()) ==
         0);
     name_.text.clear();
-    // Not every file system has that.
-    if (::fsync(folder_.number()) != 0 && errno != EINVAL) {
+    // Not every file system has that, and a folder that must not be read is not open for it.
+    if (::fsync(folder_.number()) != 0 && errno != EINVAL && errno != EBADF) {
         throw file_error(where_.path.string(), "is complete, but may not survive a power failure");
     }
 }

@@ -8,7 +8,8 @@
 // last fsync, of the folder, puts the new name on the disk.
 //
 // Some file systems know no files without a name. There the file has one that begins with a dot,
-// which is removed when the copy fails; SIGKILL then leaves it behind.
+// which is removed when the copy fails; SIGKILL then leaves it behind, and every signal that the
+// program does not hear.
 
 #pragma once
 
@@ -56,7 +57,7 @@ public:
     // and the times of the source. Then puts everything on the disk.
     void finish(const source& from, bool exactly);
 
-    // Gives it its name, and puts that on the disk.
+    // Gives it its name, and puts that on the disk, where the folder may be read.
     void publish();
 
 private:

@@ -79,6 +79,27 @@ TEST_CASE("a file that cannot be read does not keep the others from being")
     CHECK(run.err == "file_streaming: " + folder / "none: No such file or directory\n");
 }
 
+TEST_CASE("whoever stops reading stderr keeps no file from being read")
+{
+    const test_folder folder;
+    write_file(folder / "file", "12345");
+    write_sparse(folder / "zeros", 200'000'000, {}, "");
+    const auto run = run_with_broken_pipe(
+        folder, "2>&5",
+        {"checksum", "--interval", "0.01", folder / "none", folder / "zeros", folder / "file"});
+    CHECK(run.status == 1);
+    CHECK(run.said().lines().size() == 2);
+}
+
+TEST_CASE("whoever stops reading stdout is an error")
+{
+    const test_folder folder;
+    write_file(folder / "file", "12345");
+    const auto run = run_with_broken_pipe(folder, ">&5", {"checksum", folder / "file"});
+    CHECK(run.status == 1);
+    CHECK(run.err == "file_streaming: stdout: Broken pipe\n");
+}
+
 TEST_CASE("a checksum that cannot be printed is an error")
 {
     const test_folder folder;

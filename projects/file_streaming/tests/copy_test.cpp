@@ -70,6 +70,27 @@ TEST_CASE("what stderr does not take makes no difference to a copy, nor to a fai
     CHECK(run_unheard("no-such-file").status == 1);
 }
 
+// It is told often enough to find that out in the middle of the copy, and again at its end.
+TEST_CASE("whoever stops reading stderr does not end a copy, nor a failure")
+{
+    const test_folder folder;
+    write_file(folder / "file", some_bytes(20'000'000));
+    for (const auto& engine : engines()) {
+        INFO(engine);
+        CHECK(
+            run_with_broken_pipe(
+                folder, "2>&5",
+                {"copy", "--interval", "0.01", "--engine", engine, "--block-size", "4K",
+                 folder / "file", folder / "copy"})
+                .status == 0);
+        CHECK((read_whole(folder / "copy") == read_whole(folder / "file")));
+        fs::remove(folder / "copy");
+        const auto failed =
+            run_with_broken_pipe(folder, "2>&5", {"copy", folder / "none", folder / "copy"});
+        CHECK(failed.status == 1);
+    }
+}
+
 TEST_CASE("a sparse file stays sparse")
 {
     for (const auto& engine : engines()) {

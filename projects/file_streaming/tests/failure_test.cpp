@@ -5,11 +5,15 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
+#include <cstddef>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <sys/mount.h>
@@ -33,6 +37,25 @@ void check_failed(const support::program_run& run, const std::string& message)
     CHECK(run.status == 1);
     CHECK(run.out == "");
     CHECK(run.err == "file_streaming: " + message + "\n");
+}
+
+// Whether it waits in a function of the kernel whose name contains `name`.
+bool waits_in(pid_t process, const std::string& name)
+{
+    std::ifstream file("/proc/" + std::to_string(process) + "/wchan");
+    std::string function;
+    file >> function;
+    return function.find(name) != std::string::npos;
+}
+
+// root may read and write everything, unless it gives up two capabilities.
+support::program_run as_anybody(const std::vector<std::string>& arguments)
+{
+    return shell(
+        ::geteuid() == 0 ? "exec setpriv --bounding-set=-dac_override,-dac_read_search "
+                           "--inh-caps=-dac_override,-dac_read_search \"$@\""
+                         : "exec \"$@\"",
+        arguments);
 }
 
 // A file system of one mebibyte.
@@ -141,6 +164,58 @@ TEST_CASE("Ctrl-C and SIGTERM end a copy, and there is none")
     }
 }
 
+// nohup has SIGHUP ignored, and what it starts inherits that.
+TEST_CASE("a terminal that is closed ends a copy, and there is none, but not under nohup")
+{
+    for (const auto& engine : engines()) {
+        for (const auto inherited : {SIG_DFL, SIG_IGN}) {
+            INFO(engine << (inherited == SIG_IGN ? ", under nohup" : ""));
+            const test_folder folder;
+            const auto before = std::signal(SIGHUP, inherited);
+            stopped_copy copy(folder, engine);
+            std::signal(SIGHUP, before);
+            copy.signal(SIGHUP);
+            copy.go_on();
+            const auto run = copy.wait();
+            if (inherited == SIG_IGN) {
+                CHECK(run.status == 0);
+                CHECK(folder.names() == names{"copy", "file"});
+            } else {
+                check_failed(run, "interrupted; there is no copy");
+                CHECK(folder.names() == names{"file"});
+            }
+        }
+    }
+}
+
+// The copy has its name already, and the program has things to do still. When it has no ear for
+// signals any more, SIGINT has its usual effect.
+TEST_CASE("Ctrl-C in a copy's last moment makes nobody say that there is no copy")
+{
+    for (const auto& engine : engines()) {
+        for (int left = 10; left > 0;) {
+            INFO(engine);
+            const test_folder folder;
+            write_file(folder / "file", some_bytes(100'000));
+            support::background_program program(
+                PROGRAM, {.arguments = {
+                              "copy", "-q", "--engine", engine, folder / "file", folder / "copy"}});
+            while (program.running() && !fs::exists(folder / "copy")) {
+            }
+            if (!stop(program)) {
+                continue;
+            }
+            --left;
+            program.signal(SIGINT);
+            program.signal(SIGCONT);
+            const auto run = program.wait();
+            CHECK((run.status == 0 || run.status == 128 + SIGINT));
+            CHECK(run.err == "");
+            CHECK(folder.names() == names{"copy", "file"});
+        }
+    }
+}
+
 // Nobody can clean up then. There is nothing to clean up, because the copy has no name yet.
 TEST_CASE("SIGKILL leaves nothing behind")
 {
@@ -185,6 +260,78 @@ TEST_CASE("Ctrl-C ends a checksum, and so does a file that shrinks")
         CHECK(run.err == "file_streaming: " + folder / "file: has shrunk while it was read\n");
         CHECK(run.out.ends_with("  " + folder / "other\n"));  // it goes on with the next
     }
+}
+
+// Each of them is over so soon that the signal comes between two of them, or in the last moment of
+// one, as often as in the middle.
+TEST_CASE("Ctrl-C ends a checksum of many small files, wherever it comes")
+{
+    constexpr std::size_t count = 4000;
+    const test_folder folder;
+    write_file(folder / "file", "12345");
+    for (const auto& engine : engines()) {
+        INFO(engine);
+        std::vector<std::string> arguments = {"checksum", "-q", "--engine", engine};
+        arguments.insert(arguments.end(), count, folder / "file");
+        for (int left = 10; left > 0;) {
+            support::background_program program(PROGRAM, {.arguments = arguments});
+            program.wait_for_line(folder / "file");
+            // What the test has not read yet is less than a thousand lines: a pipe has 64 KiB.
+            if (!stop(program) || support::transcript(program.out()).lines().size() > count / 2) {
+                continue;
+            }
+            --left;
+            program.signal(SIGINT);
+            program.signal(SIGCONT);
+            const auto run = program.wait();
+            CHECK(run.status == 1);
+            CHECK(run.err == "file_streaming: interrupted\n");
+            CHECK(run.said().lines().size() < count);
+        }
+    }
+}
+
+TEST_CASE("Ctrl-C ends a checksum that is busy telling what it cannot read")
+{
+    constexpr std::size_t count = 40'000;
+    const test_folder folder;
+    write_file(folder / "file", "12345");
+    std::vector<std::string> arguments = {"checksum", "-q", folder / "file"};
+    arguments.insert(arguments.end(), count, "/nowhere");
+    std::optional<support::background_program> program;
+    do {
+        program.emplace(PROGRAM, support::program_options{.arguments = arguments});
+        program->wait_for_line(folder / "file");
+    } while (!stop(*program));
+    program->signal(SIGINT);
+    program->signal(SIGCONT);
+    const auto run = program->wait();
+    CHECK(run.status == 1);
+    CHECK(run.err.ends_with("file_streaming: interrupted\n"));
+    CHECK(support::transcript(run.err).lines().size() < count);
+}
+
+// The program has both ends of the pipe, so the pipe fills up, and breaks for nobody.
+TEST_CASE("Ctrl-C ends a checksum that waits for somebody to read it")
+{
+    const test_folder folder;
+    write_file(folder / "file", "12345");
+    REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+    std::vector<std::string> arguments = {
+        "-c", "exec 4<>\"$1\"; shift; exec \"$@\" >&4", "sh", folder / "pipe", PROGRAM, "checksum",
+        "-q"};
+    arguments.insert(arguments.end(), 4000, folder / "file");
+    support::background_program program("/bin/sh", {.arguments = arguments});
+
+    const auto give_up = std::chrono::steady_clock::now() + std::chrono::seconds(40);
+    while (program.running() && !waits_in(program.id(), "pipe_write")) {
+        if (std::chrono::steady_clock::now() > give_up) {
+            SKIP("the kernel does not tell where a process waits");
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    program.signal(SIGINT);
+    check_failed(program.wait(), "interrupted");
 }
 
 TEST_CASE("a copy onto itself is refused, by whatever name")
@@ -251,7 +398,6 @@ TEST_CASE("what does not exist is named")
     CHECK(folder.names() == names{"file"});
 }
 
-// root may read and write everything, unless it gives up two capabilities.
 TEST_CASE("what must not be read or written is refused")
 {
     const test_folder folder;
@@ -263,23 +409,52 @@ TEST_CASE("what must not be read or written is refused")
     REQUIRE(::chmod((folder / "finished").c_str(), 0444) == 0);
     REQUIRE(::chmod((folder / "closed").c_str(), 0555) == 0);
 
-    const std::string as_anybody =
-        ::geteuid() == 0 ? "exec setpriv --bounding-set=-dac_override,-dac_read_search "
-                           "--inh-caps=-dac_override,-dac_read_search \"$@\""
-                         : "exec \"$@\"";
-    const auto run = [&](const std::vector<std::string>& arguments) {
-        return shell(as_anybody, arguments);
-    };
     check_failed(
-        run({"copy", folder / "secret", folder / "copy"}), folder / "secret: Permission denied");
-    check_failed(run({"checksum", folder / "secret"}), folder / "secret: Permission denied");
+        as_anybody({"copy", folder / "secret", folder / "copy"}),
+        folder / "secret: Permission denied");
+    check_failed(as_anybody({"checksum", folder / "secret"}), folder / "secret: Permission denied");
     check_failed(
-        run({"copy", folder / "file", folder / "finished"}),
+        as_anybody({"copy", folder / "file", folder / "finished"}),
         folder / "finished: Permission denied");
     check_failed(
-        run({"copy", folder / "file", folder / "closed"}), folder / "closed: Permission denied");
+        as_anybody({"copy", folder / "file", folder / "closed"}),
+        folder / "closed: Permission denied");
     CHECK(read_whole(folder / "finished") == "old");
     CHECK(fs::is_empty(folder / "closed"));
+}
+
+TEST_CASE("a folder that may be written to, and not read, gets its copy")
+{
+    const test_folder folder;
+    write_file(folder / "file", "12345");
+    fs::create_directory(folder / "drop");
+    REQUIRE(::chmod((folder / "drop").c_str(), 0333) == 0);
+    const auto run = as_anybody({"copy", "-q", folder / "file", folder / "drop"});
+    CHECK(run.status == 0);
+    CHECK(run.err == "");
+    REQUIRE(::chmod((folder / "drop").c_str(), 0700) == 0);
+    CHECK(read_whole(folder / "drop/file") == "12345");
+    CHECK(std::distance(fs::directory_iterator(folder / "drop"), {}) == 1);
+}
+
+TEST_CASE("blocks for which there is no memory are an error that says so")
+{
+    if (IS_SANITIZED) {
+        SKIP("a sanitizer takes more memory than there is to be");
+    }
+    const test_folder folder;
+    write_file(folder / "file", "12345");
+    const std::string limited = "ulimit -v 4000000; exec \"$@\"";
+    const std::string message = "not enough memory for 64 blocks of 1.00 GiB";
+    check_failed(
+        shell(limited, {"checksum", "--block-size", "1G", "--blocks", "64", folder / "file"}),
+        message);
+    check_failed(
+        shell(
+            limited,
+            {"copy", "--block-size", "1G", "--blocks", "64", folder / "file", folder / "copy"}),
+        message);
+    CHECK(folder.names() == names{"file"});
 }
 
 // This file says that it has no bytes, and fails when it is read. Its neighbour has bytes.
@@ -312,6 +487,9 @@ TEST_CASE("a command line that makes no sense is a message, and status 2")
         {"checksum", "--block-size", "large", "x"},
         {"checksum", "--threads", "0", "x"},
         {"checksum", "-"},
+        {"checksum", "x", ""},
+        {"copy", "", "two"},
+        {"copy", "one", ""},
         {"bench", "--rounds", "0"},
     };
     for (const auto& arguments : wrong) {
@@ -321,6 +499,8 @@ TEST_CASE("a command line that makes no sense is a message, and status 2")
         CHECK(run.out == "");
         CHECK_FALSE(run.err.empty());
     }
+    CHECK(run_with({"copy", "one", ""}).err.find("DST: the name is empty") != std::string::npos);
+
     const auto help = run_with({"copy", "--help"});
     CHECK(help.status == 0);
     CHECK(help.err == "");

@@ -29,6 +29,22 @@ inline support::program_run run_with(
     return support::run_program(PROGRAM, options);
 }
 
+// Runs the program with a pipe as its descriptor 5 that nobody reads any more; `redirection` says
+// what that is to be for it, such as `2>&5`. The pipe is in the folder for that long.
+inline support::program_run run_with_broken_pipe(
+    const test_folder& folder, const std::string& redirection,
+    const std::vector<std::string>& arguments)
+{
+    support::program_options options;
+    options.arguments = {
+        "-c",
+        "mkfifo \"$1\" && exec 4<>\"$1\" 5>\"$1\" 4>&- && rm \"$1\" && shift && exec \"$@\" " +
+            redirection,
+        "sh", folder / "pipe", PROGRAM};
+    options.arguments.insert(options.arguments.end(), arguments.begin(), arguments.end());
+    return support::run_program("/bin/sh", options);
+}
+
 // Those that work here. io_uring is left out where the kernel refuses it, or liburing was missing.
 inline const std::vector<std::string>& engines()
 {
@@ -52,6 +68,15 @@ inline bool is_stopped(pid_t process)
     std::getline(stat, text, '\0');
     const auto state = text.rfind(") ");
     return state != std::string::npos && text[state + 2] == 'T';
+}
+
+// Stops it, by SIGSTOP. Gives false when it has ended before that.
+inline bool stop(support::background_program& program)
+{
+    program.signal(SIGSTOP);
+    while (program.running() && !is_stopped(program.id())) {
+    }
+    return program.running();
 }
 
 // What a process has open: the entries of its folder in /proc, and what they are. Nothing when it
@@ -126,9 +151,7 @@ private:
             if (!copied || *copied == 0) {
                 continue;
             }
-            program_->signal(SIGSTOP);
-            while (program_->running() && !is_stopped(program_->id())) {
-            }
+            stop(*program_);
             const auto at_stop = unfinished_copy(program_->id(), folder);
             return at_stop && *at_stop > 0 && *at_stop < size / 10 * 9;
         }

@@ -180,6 +180,7 @@ void limit_what_is_known(limits& bounds)
     const auto pages = std::max<std::size_t>(bounds.pages, 1000);
     bounds.known = 20 * pages;
     bounds.links = 300 * pages;
+    bounds.link_bytes = 200 * bounds.links;
 }
 
 // The loop stands still while the files are written; nobody else is left on it. It may be turned

@@ -21,6 +21,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -125,6 +126,12 @@ response response_of(incoming& parser)
     return answer;
 }
 
+// The bytes of the body that have come. After an error there may be some that nobody has looked at.
+std::size_t received(const incoming& parser, const beast::flat_buffer& unread, error_code error)
+{
+    return parser.get().body().size() + (error && parser.is_header_done() ? unread.size() : 0);
+}
+
 }  // namespace
 
 connection::connection(asio::any_io_executor executor) : socket_(std::move(executor)) {}
@@ -165,6 +172,9 @@ awaitable<response> connection::exchange(const request& what)
         const auto [error, size] = co_await beast::http::async_read(
             socket_, buffer, parser, asio::as_tuple(asio::deferred));
         begun = begun || parser.got_some();
+        if (what.received != nullptr) {
+            *what.received += received(parser, buffer, error);
+        }
         if (error) {
             fail(kind_of(error, begun), error);
         }

@@ -60,9 +60,10 @@ struct request {
     bool only_once = false;       // not again where a kept connection ends without an answer
     bool new_connection = false;  // on one of its own, and no kept one
 
-    // Where it points, an exchange adds the bytes of the body that have come, when it ends, however
-    // it does. They outlive the exchange.
-    std::size_t* received = nullptr;
+    // Where these point, an exchange notes how far it has come, also when it is cancelled. What
+    // they point to outlives it.
+    bool* begun = nullptr;            // set when the server may get some of the request
+    std::size_t* received = nullptr;  // the bytes of the answer's body that have come are added
 };
 
 // Whether doing it twice has the same effect as doing it once. That is so by the method, which is

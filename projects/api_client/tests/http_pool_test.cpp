@@ -5,7 +5,13 @@
 #include "common/gather.hpp"
 #include "common/timeout.hpp"
 
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/deferred.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/write.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -18,6 +24,9 @@
 #include <utility>
 #include <vector>
 
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using namespace asio::experimental::awaitable_operators;
 using api::answer;
 using api::cut_to;
 using api::ending;
@@ -397,6 +406,65 @@ TEST_CASE("what has come of a body is counted, whole or not, and what has not co
             check_equal(co_await failure_of(pool.exchange(what)), failure::too_large);
         });
     CHECK(received == 100);
+}
+
+TEST_CASE("what comes beside the body of chunks is limited, too")
+{
+    const std::string head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const std::string much(1'000'000, 'x');
+    const auto extension = head + "5;x=" + much + "\r\nhello\r\n0\r\n\r\n";
+    const auto trailer = head + "5\r\nhello\r\n0\r\nX: " + much + "\r\n\r\n";
+    for (const auto& bytes : {extension, trailer}) {
+        with_script(api::in_order({raw(bytes)}), [](scripted_server& server) -> awaitable<void> {
+            http::pool pool;
+            check_equal(
+                co_await failure_of(pool.exchange(get(server.at("/")))), failure::malformed);
+        });
+    }
+}
+
+TEST_CASE("a server can answer before it has read the whole request, and its answer counts")
+{
+    tests::run([]() -> awaitable<void> {
+        const common::real_work sockets(20ms);
+        const auto executor = co_await asio::this_coro::executor;
+        tcp::acceptor door(executor, {asio::ip::address_v4::loopback(), 0});
+        const auto refuse = [&]() -> awaitable<void> {
+            auto peer = co_await door.async_accept(asio::deferred);
+            std::string head(4096, ' ');
+            co_await peer.async_read_some(asio::buffer(head), asio::deferred);
+            const std::string too_large =
+                "HTTP/1.1 413 Content Too Large\r\nContent-Length: 9\r\n\r\ntoo large";
+            co_await asio::async_write(peer, asio::buffer(too_large), asio::deferred);
+            peer.close();
+        };
+        http::pool pool;
+        const http::url where(fmt::format("http://127.0.0.1:{}/", door.local_endpoint().port()));
+        const auto send = [&]() -> awaitable<void> {
+            const auto got = co_await pool.exchange(post(where, std::string(20'000'000, 'x')));
+            CHECK(got.status == 413);
+            CHECK(got.body == "too large");
+            CHECK(pool.kept() == 0);
+        };
+        co_await (refuse() && send());
+    });
+}
+
+TEST_CASE("two exchanges at once can be counted together")
+{
+    auto slow = answer(200, std::string(100, 'x'));
+    const auto bytes = slow.parts.front().bytes;
+    slow.parts.clear();
+    slow.parts.push_back({0s, bytes.substr(0, bytes.size() - 50)});
+    slow.parts.push_back({1s, bytes.substr(bytes.size() - 50)});
+    std::size_t received = 0;
+    with_script(api::in_order({slow}), [&](scripted_server& server) -> awaitable<void> {
+        http::pool pool;
+        auto what = get(server.at("/"));
+        what.received = &received;
+        co_await (pool.exchange(what) && pool.exchange(what));
+    });
+    CHECK(received == 200);
 }
 
 TEST_CASE("a huge length costs no memory before its bytes come")

@@ -92,8 +92,12 @@ awaitable<http::response> client::try_until_done(
 awaitable<client::outcome> client::try_once(const http::request& what)
 {
     outcome result;
+    bool begun = false;
+    auto noted = what;
+    noted.begun = &begun;
     try {
-        result.answer = co_await common::with_timeout(options_.try_limit, pool_.exchange(what));
+        result.answer =
+            co_await common::with_timeout(options_.try_limit, pool_.exchange(std::move(noted)));
         result.what_happened = status_line(*result.answer);
         result.may_retry = may_retry(what, result.answer->status);
         result.wanted_pause = retry_after(*result.answer);
@@ -102,11 +106,11 @@ awaitable<client::outcome> client::try_once(const http::request& what)
         result.what_happened = error.what();
         result.may_retry = may_retry(what, error.kind());
     } catch (const common::timeout_error&) {
-        // Silence: the server may have begun.
-        result.failure = std::make_exception_ptr(
-            http::exchange_error(http::failure::no_answer, "no answer in time"));
-        result.what_happened = "no answer in time";
-        result.may_retry = may_retry(what, http::failure::no_answer);
+        // Silence: the server may have begun, unless there was no connection to send on.
+        const auto kind = begun ? http::failure::no_answer : http::failure::no_connection;
+        result.what_happened = begun ? "no answer in time" : "no connection in time";
+        result.failure = std::make_exception_ptr(http::exchange_error(kind, result.what_happened));
+        result.may_retry = may_retry(what, kind);
     }
     co_return result;
 }
@@ -122,7 +126,7 @@ json::value json_of(const http::response& answer)
 {
     boost::system::error_code error;
     json::parse_options options;
-    options.numbers = json::number_precision::precise;  // as they were sent, to the last digit
+    options.numbers = json::number_precision::precise;  // the closest ones that there are
     auto value = json::parse(answer.body, error, {}, options);
     if (error) {
         throw unexpected_answer(fmt::format("the body is not JSON: {}", error.message()));

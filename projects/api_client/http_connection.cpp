@@ -12,7 +12,6 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/read.hpp>
 #include <boost/beast/http/span_body.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
@@ -20,7 +19,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -37,6 +38,10 @@ namespace http {
 namespace {
 
 constexpr std::uint32_t header_limit = 64 * 1024;
+
+// Of what has come and is not parsed yet. Beast limits the header, and the body, but not what a
+// server puts behind the length of a chunk, nor the fields behind the last one.
+constexpr std::size_t buffer_limit = 2 * header_limit;
 
 using outgoing = beast::http::request<beast::http::span_body<const char>>;
 using incoming = beast::http::response_parser<beast::http::string_body>;
@@ -125,6 +130,53 @@ response response_of(incoming& parser)
     return answer;
 }
 
+// The bytes of the body that have come. After an error there may be some that nobody has looked at.
+std::size_t body_bytes(const incoming& parser, const beast::flat_buffer& unread, error_code error)
+{
+    return parser.get().body().size() + (error && parser.is_header_done() ? unread.size() : 0);
+}
+
+// Each read is an await of its own. Beast's async_read is one operation of many reads, and a
+// cancellation between two of them is lost in it (Boost 1.83): while more bytes are here already,
+// no timeout would end it.
+awaitable<error_code> read_message(
+    tcp::socket& socket, beast::flat_buffer& buffer, incoming& parser, std::size_t& received)
+{
+    std::size_t counted = 0;  // the counter may be shared with other exchanges, so each adds to it
+    while (true) {
+        if (buffer.size() > 0) {
+            error_code error;
+            buffer.consume(parser.put(buffer.data(), error));
+            if (error == beast::http::error::need_more) {
+                error.clear();
+            }
+            const auto bytes = body_bytes(parser, buffer, error);
+            received += bytes - std::exchange(counted, bytes);
+            if (error || parser.is_done()) {
+                co_return error;
+            }
+        }
+        const auto room = std::min<std::size_t>(64 * 1024, buffer.max_size() - buffer.size());
+        if (room == 0) {
+            co_return beast::http::error::buffer_overflow;
+        }
+        auto reading = socket.async_read_some(buffer.prepare(room), asio::as_tuple(asio::deferred));
+        auto [error, size] = co_await std::move(reading);
+        if (error == asio::error::eof && parser.got_some()) {
+            error.clear();
+            parser.put_eof(error);
+            co_return error;
+        }
+        if (error == asio::error::eof) {
+            co_return beast::http::error::end_of_stream;
+        }
+        if (error) {
+            co_return error;
+        }
+        buffer.commit(size);
+    }
+}
+
 }  // namespace
 
 connection::connection(asio::any_io_executor executor) : socket_(std::move(executor)) {}
@@ -146,15 +198,22 @@ awaitable<response> connection::exchange(const request& what)
 {
     auto message = message_of(what);
     is_clean_ = false;
+    if (what.begun != nullptr) {
+        *what.begun = true;
+    }
+    std::size_t uncounted = 0;
+    auto& received = what.received != nullptr ? *what.received : uncounted;
 
+    // A server need not read the whole request before it answers and closes: it may refuse what is
+    // too large. So an answer is looked for also where not all could be sent.
     const auto [unsent, written] =
         co_await beast::http::async_write(socket_, message, asio::as_tuple(asio::deferred));
-    if (unsent) {
+    if (unsent == asio::error::operation_aborted) {
         fail(failure::no_answer, unsent);
     }
 
     // Answers of the kind "100 Continue" may come before the one that counts.
-    beast::flat_buffer buffer;
+    beast::flat_buffer buffer(buffer_limit);
     bool begun = false;
     while (true) {
         incoming parser;
@@ -162,16 +221,15 @@ awaitable<response> connection::exchange(const request& what)
         parser.header_limit(header_limit);
         parser.body_limit(what.body_limit);
         parser.skip(what.method == "HEAD");
-        const auto [error, size] = co_await beast::http::async_read(
-            socket_, buffer, parser, asio::as_tuple(asio::deferred));
+        const auto error = co_await read_message(socket_, buffer, parser, received);
         begun = begun || parser.got_some();
         if (error) {
-            fail(kind_of(error, begun), error);
+            fail(kind_of(error, begun), unsent && !begun ? unsent : error);
         }
         if (!is_interim(parser)) {
             // After these, what follows is another protocol.
             const bool is_http = parser.get().result_int() != 101 && what.method != "CONNECT";
-            is_clean_ = is_http && parser.keep_alive() && buffer.size() == 0;
+            is_clean_ = !unsent && is_http && parser.keep_alive() && buffer.size() == 0;
             co_return response_of(parser);
         }
     }

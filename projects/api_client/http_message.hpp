@@ -55,6 +55,15 @@ struct request {
     fields headers;  // besides Host and Content-Length, which are made of the rest
     std::string body;
     std::size_t body_limit = 8 * 1024 * 1024;  // of the answer, in bytes
+
+    // How a pool sends it; see http_pool.hpp.
+    bool only_once = false;       // not again where a kept connection ends without an answer
+    bool new_connection = false;  // on one of its own, and no kept one
+
+    // Where these point, an exchange notes how far it has come, also when it is cancelled. What
+    // they point to outlives it.
+    bool* begun = nullptr;            // set when the server may get some of the request
+    std::size_t* received = nullptr;  // the bytes of the answer's body that have come are added
 };
 
 // Whether doing it twice has the same effect as doing it once. That is so by the method, which is
@@ -86,12 +95,19 @@ enum class failure {
 // what() says what happened; with whom, the caller knows.
 class exchange_error : public std::runtime_error {
 public:
-    exchange_error(failure kind, const std::string& what) : runtime_error(what), kind_(kind) {}
+    exchange_error(failure kind, const std::string& what, bool on_kept_connection = false)
+        : runtime_error(what), kind_(kind), on_kept_connection_(on_kept_connection)
+    {
+    }
 
     failure kind() const noexcept { return kind_; }
 
+    // The connection had been used before, and the request was not sent again on another.
+    bool on_kept_connection() const noexcept { return on_kept_connection_; }
+
 private:
     failure kind_;
+    bool on_kept_connection_;
 };
 
 }  // namespace http

@@ -50,14 +50,14 @@ awaitable<response> pool::exchange(request what)
     const auto place = co_await places.acquire();
     const counted one_more(in_use_);
 
-    if (auto link = take(what.where.authority())) {
+    if (auto link = what.new_connection ? nullptr : take(what.where.authority())) {
         try {
             auto answer = co_await exchange_on(std::move(link), what);
             answer.on_kept_connection = true;
             co_return answer;
         } catch (const exchange_error& error) {
-            if (!was_stale(error, what)) {
-                throw;
+            if (what.only_once || !was_stale(error, what)) {
+                throw exchange_error(error.kind(), error.what(), true);
             }
         }
     }

@@ -11,8 +11,8 @@
 //   dropped, and nothing has been lost.
 // - The server can still close it in the very moment in which the request is sent. Then it ends
 //   without a byte of an answer, and nobody can tell whether the request was read. An idempotent
-//   request is sent once more, on a new connection. Any other fails with failure::no_answer, and
-//   the caller has to decide.
+//   request is sent once more, on a new connection. Any other, and one that is to be sent
+//   `only_once`, fails with failure::no_answer, and the caller has to decide.
 //
 // A connection that was used for an exchange that failed, or that was cancelled, is closed. What
 // this layer does not do: deadlines (put it into common::with_timeout), redirects, retries

@@ -49,7 +49,7 @@ void add_paging_options(CLI::App& command, api::paging& pages)
     command.add_option("--items", pages.items, "the member with the items")->capture_default_str();
     command.add_option("--next", pages.next, "the member with the next page")
         ->capture_default_str();
-    command.add_option("--pages", pages.most_pages, "pages at most")
+    command.add_option("--pages", pages.most_pages, "pages at most; a list with more is an error")
         ->check(CLI::Range(std::size_t(1), std::size_t(1'000'000'000)))
         ->capture_default_str();
 }

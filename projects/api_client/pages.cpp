@@ -85,7 +85,9 @@ asio::awaitable<page> fetch(client& from, const http::url& where, const paging& 
     http::request what(where);
     what.headers = how.headers;
     what.body_limit = how.body_limit;
-    what.headers.add("Accept", "application/json");
+    if (what.headers.find("Accept") == nullptr) {
+        what.headers.add("Accept", "application/json");
+    }
     const auto answer = co_await from.send(std::move(what));
     require_success(answer);
     auto body = json_of(answer);

@@ -49,6 +49,11 @@ std::string status_text(const answer& got)
     return printable(trimmed(fmt::format("{} {}", got.status, got.reason)));
 }
 
+std::size_t bytes_of_link(const url& from, const url& to)
+{
+    return from.text().size() + to.text().size();
+}
+
 std::string too_late(common::duration limit)
 {
     return fmt::format("no whole answer within {} s", std::chrono::duration<double>(limit).count());
@@ -115,6 +120,13 @@ bool crawler::goes_to(const url& address) const
 std::optional<page_number> crawler::know(const url& address)
 {
     return site_.size() < limits_.known ? site_.add(address) : site_.find(address);
+}
+
+// The reports write out the addresses of links, so these count beside the number.
+bool crawler::has_room_for_link(page_number from, const url& to) const
+{
+    return progress_.links < limits_.links &&
+           progress_.link_bytes + bytes_of_link(site_[from].address, to) <= limits_.link_bytes;
 }
 
 // A page that is nearer than was known takes what it leads to along, and so on, the nearest first.
@@ -184,15 +196,23 @@ bool crawler::is_over()
 
 void crawler::finish_one()
 {
-    if (--unfinished_ == 0) {
+    --unfinished_;
+    end_if_done();
+}
+
+// At a limit the pages that wait are not asked for, and so nobody waits for their hosts' pace. A
+// crawl that just fits has finished: nothing is left, so no limit is looked at.
+void crawler::end_if_done()
+{
+    if (unfinished_ == 0 || (progress_.under_way == 0 && is_over())) {
         nothing_left_.set();
     }
 }
 
 // --- hosts --------------------------------------------------------------------------------------
 
-// Hands out the pages of one host, one after another, each when it is time. When the crawl is over,
-// it empties the queue. A get() from a queue that is not empty does not suspend, and pages that
+// Hands out the pages of one host, one after another, each when it is time, until a limit on the
+// whole crawl is reached. A get() from a queue that is not empty does not suspend, and pages that
 // nobody is to ask for are not waited for: without the yield() nothing else ran, and no Ctrl-C was
 // heard, until all of them had been compared with the rules.
 awaitable<void> crawler::serve(host& where, url first)
@@ -204,7 +224,7 @@ awaitable<void> crawler::serve(host& where, url first)
         --progress_.waiting;
         if (is_over()) {
             finish_one();
-            continue;
+            co_return;
         }
         auto& page = site_[number];
         if (!where.rules.allows(page.address.target())) {
@@ -216,21 +236,35 @@ awaitable<void> crawler::serve(host& where, url first)
         auto permit = co_await turn(where);
         if (is_over()) {  // by now: other hosts have gone on meanwhile
             finish_one();
-            continue;
+            co_return;
         }
         ++progress_.asked;
+        ++progress_.under_way;  // from here on, though the visit begins later
         tasks_->spawn(visit(number, std::move(permit)));
     }
 }
 
 // The pace is kept between the moments in which requests begin. So the permit, for which one may
-// have to wait, comes before the clock is read.
+// have to wait, comes before the clock is read. Somebody else may have had a turn meanwhile: who
+// reads another host's robots.txt, which has led here. Then the permit goes back for as long as it
+// takes.
 awaitable<common::semaphore::permit> crawler::turn(host& where)
 {
-    co_await common::sleep_until(where.next);
-    auto permit = co_await permits_.acquire();
-    where.next = common::now() + where.interval;
-    co_return permit;
+    while (true) {
+        co_await common::sleep_until(where.next);
+        auto permit = co_await permits_.acquire();
+        if (common::now() >= where.next) {
+            where.next = common::now() + where.interval;
+            co_return permit;
+        }
+    }
+}
+
+// The host that is to be asked for a file, where it has a queue, and so a pace, already.
+crawler::host& crawler::whose_pace(const url& file, host& otherwise)
+{
+    const auto found = hosts_.find(file.origin());
+    return found == hosts_.end() ? otherwise : found->second;
 }
 
 // Follows redirects on the spot, since nobody else wants this file. They may lead where the crawl
@@ -242,7 +276,6 @@ awaitable<void> crawler::read_rules(host& where, url file)
         if (!got) {
             co_return;
         }
-        progress_.bytes += got->body.size();
         if (!is_redirect(got->status)) {
             take_rules(where, *got);
             co_return;
@@ -262,18 +295,25 @@ awaitable<void> crawler::read_rules(host& where, url file)
 // Nothing, if there is no answer; nobody knows then what would have been in it.
 awaitable<std::optional<answer>> crawler::ask_for_rules(host& where, const url& file)
 {
-    try {
-        const auto permit = co_await turn(where);
-        auto asking = fetch_(file, most_bytes_of_robots);
-        co_return co_await common::with_timeout(limits_.timeout, std::move(asking));
-    } catch (const body_too_large&) {
-        bar(where, state::disallowed, "it is too large");
-    } catch (const fetch_error& error) {
-        bar(where, state::unreachable, printable(error.what()));
-    } catch (const common::timeout_error&) {
-        bar(where, state::unreachable, too_late(limits_.timeout));
+    for (bool again = false;; again = true) {
+        try {
+            const auto permit = co_await turn(whose_pace(file, where));
+            auto asking = fetch_(file, most_bytes_of_robots, progress_.bytes);
+            co_return co_await common::with_timeout(limits_.timeout, std::move(asking));
+        } catch (const body_too_large&) {
+            bar(where, state::disallowed, "it is too large");
+        } catch (const connection_dropped& error) {
+            if (!again) {
+                continue;
+            }
+            bar(where, state::unreachable, printable(error.what()));
+        } catch (const fetch_error& error) {
+            bar(where, state::unreachable, printable(error.what()));
+        } catch (const common::timeout_error&) {
+            bar(where, state::unreachable, too_late(limits_.timeout));
+        }
+        co_return std::nullopt;
     }
-    co_return std::nullopt;
 }
 
 // A server that says 4xx has no such file. One that says 5xx has one perhaps, and cannot give it.
@@ -306,9 +346,9 @@ void crawler::bar(host& where, state becomes, const std::string& reason)
 awaitable<void> crawler::visit(page_number number, common::semaphore::permit)
 {
     auto& page = site_[number];
-    ++progress_.under_way;
+    bool is_finished = true;
     try {
-        auto asking = fetch_(page.address, limits_.page_bytes);
+        auto asking = fetch_(page.address, limits_.page_bytes, progress_.bytes);
         const auto got = co_await common::with_timeout(limits_.timeout, std::move(asking));
         take(number, got);
         if (page.is == state::fetched && is_html(got.content_type)) {
@@ -317,7 +357,10 @@ awaitable<void> crawler::visit(page_number number, common::semaphore::permit)
     } catch (const body_too_large&) {
         page.is = state::too_large;
         page.detail = fmt::format("more than {} bytes", limits_.page_bytes);
-        progress_.bytes += limits_.page_bytes;
+    } catch (const connection_dropped& error) {
+        page.is = state::unreachable;  // and stays so if a limit is reached before its next turn
+        page.detail = printable(error.what());
+        is_finished = !ask_again(number);
     } catch (const fetch_error& error) {
         page.is = state::unreachable;
         page.detail = printable(error.what());
@@ -326,16 +369,31 @@ awaitable<void> crawler::visit(page_number number, common::semaphore::permit)
         page.detail = too_late(limits_.timeout);
     }
     --progress_.under_way;
-    finish_one();
+    if (is_finished) {
+        finish_one();
+    } else {
+        end_if_done();
+    }
+}
+
+// Puts a page back into its queue, unless that has been done before.
+bool crawler::ask_again(page_number number)
+{
+    if (!asked_again_.insert(number).second) {
+        return false;
+    }
+    ++progress_.waiting;
+    host_of(site_[number].address).waiting.try_put(number);
+    return true;
 }
 
 void crawler::take(page_number number, const answer& got)
 {
     auto& page = site_[number];
     page.status = got.status;
+    page.detail.clear();  // of an earlier request, whose connection was dropped
     page.content_type = printable(got.content_type);
     page.bytes = got.body.size();
-    progress_.bytes += page.bytes;
     if (is_redirect(got.status)) {
         take_redirect(number, got);
     } else if (is_success(got.status)) {
@@ -355,15 +413,17 @@ awaitable<void> crawler::take_links(page_number number, const answer& got)
     auto parsing = parse(got, page.address);
     const auto found = co_await common::run_on(parser_.get_executor(), std::move(parsing));
     if (!found.all) {
-        page.detail = "not read to its end: it has too many links, or goes too deep";
+        page.detail =
+            "not read to its end: it has too many links, goes too deep, or takes too long";
     }
     for (const auto& link : found.links) {
-        const auto target = progress_.links < limits_.links ? know(link) : std::nullopt;
+        const auto target = has_room_for_link(number, link) ? know(link) : std::nullopt;
         if (!target) {
             ++progress_.left_out;
             continue;
         }
         ++progress_.links;
+        progress_.link_bytes += bytes_of_link(page.address, link);
         site_.add_link(number, *target);
         discover(way{*target, page.depth + 1, 0});
     }

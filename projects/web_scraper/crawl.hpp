@@ -22,8 +22,12 @@
 // What is asked for has limits, and so has what is known: a page of a megabyte names a hundred
 // thousand others. A link beyond these is counted, and otherwise not there.
 //
-// The crawl is over when no page waits and no visit is under way. Cancelled, it stops where it is;
-// what is known by then stands in the site.
+// A server may close a kept connection in the moment of a request. Then the page goes back into its
+// queue, once, and waits for the pace like any other.
+//
+// The crawl is over when no page waits and no visit is under way. When a limit on the whole crawl
+// is reached it is the visits alone that are waited for, and no host's pace. Cancelled, it stops
+// where it is; what is known by then stands in the site.
 
 #pragma once
 
@@ -63,6 +67,7 @@ struct limits {
     std::size_t pages = 1000;                                    // that are asked for
     std::size_t known = 20'000;                           // pages in the site, visited or not
     std::size_t links = 300'000;                          // between them
+    std::size_t link_bytes = 60'000'000;                  // of the addresses at their two ends
     std::size_t page_bytes = 2 * 1024 * 1024;             // of one page
     std::size_t bytes = 256 * 1024 * 1024;                // of all; see crawler::run
     common::duration timeout = std::chrono::seconds(30);  // for one page
@@ -77,12 +82,13 @@ std::optional<std::string> host_named(std::string_view text);
 enum class ending { finished, page_limit, byte_limit, interrupted };
 
 struct progress {
-    std::size_t asked = 0;      // pages, so far
-    std::size_t under_way = 0;  // of these
-    std::size_t waiting = 0;    // pages that are to be asked for
-    std::size_t bytes = 0;      // of bodies, so far
-    std::size_t links = 0;      // in the site
-    std::size_t left_out = 0;   // links and redirects that are not, by the limits on what is known
+    std::size_t asked = 0;       // requests for pages, so far
+    std::size_t under_way = 0;   // of these
+    std::size_t waiting = 0;     // pages that are to be asked for
+    std::size_t bytes = 0;       // of bodies that have come, whole or not, so far
+    std::size_t links = 0;       // in the site
+    std::size_t link_bytes = 0;  // of the addresses at their two ends
+    std::size_t left_out = 0;    // links and redirects that are not, by the limits on what is known
 };
 
 // Use it from one thread or one strand, for one crawl.
@@ -128,14 +134,18 @@ private:
     host& host_of(const url& address);
     bool is_over();
     void finish_one();
+    void end_if_done();
+    bool has_room_for_link(page_number from, const url& to) const;
 
     boost::asio::awaitable<void> serve(host& where, url first);
     boost::asio::awaitable<void> read_rules(host& where, url file);
     boost::asio::awaitable<std::optional<answer>> ask_for_rules(host& where, const url& file);
     void take_rules(host& where, const answer& got);
     void bar(host& where, state becomes, const std::string& reason);
+    host& whose_pace(const url& file, host& otherwise);
     boost::asio::awaitable<common::semaphore::permit> turn(host& where);
     boost::asio::awaitable<void> visit(page_number number, common::semaphore::permit permit);
+    bool ask_again(page_number number);
     void take(page_number number, const answer& got);
     void take_redirect(page_number number, const answer& got);
     boost::asio::awaitable<void> take_links(page_number number, const answer& got);
@@ -148,6 +158,7 @@ private:
     common::semaphore permits_;
     std::map<std::string, host> hosts_;  // by origin
     std::set<page_number> scheduled_;    // those that were ever put into a queue
+    std::set<page_number> asked_again_;  // those of them that were put into it once more
     std::size_t unfinished_ = 0;         // those of them that are in one, or under way
     common::event nothing_left_;
     common::task_group* tasks_ = nullptr;  // while it runs

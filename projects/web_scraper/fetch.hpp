@@ -37,9 +37,17 @@ public:
     using fetch_error::fetch_error;
 };
 
-// GETs one URL, follows no redirect, and reads at most so many bytes of the body. Throws
-// fetch_error. Cancelled (terminal), it throws operation_aborted.
-using fetch_function =
-    std::function<boost::asio::awaitable<answer>(const url& what, std::size_t body_limit)>;
+// The server has closed a connection that it had kept, and nobody knows whether it has read the
+// request. Servers do that, so it says little about the page, and asking again may help.
+class connection_dropped : public fetch_error {
+public:
+    using fetch_error::fetch_error;
+};
+
+// GETs one URL, with one request, follows no redirect, and reads at most so many bytes of the body.
+// However it ends, it adds to `received` the bytes of the body that have come. Throws fetch_error.
+// Cancelled (terminal), it throws operation_aborted.
+using fetch_function = std::function<boost::asio::awaitable<answer>(
+    const url& what, std::size_t body_limit, std::size_t& received)>;
 
 }  // namespace web_scraper

@@ -1,6 +1,7 @@
 #include "web_scraper/files.hpp"
 
 #include <cerrno>
+#include <cstddef>
 #include <string>
 #include <system_error>
 
@@ -37,6 +38,21 @@ public:
     temporary_file(const temporary_file&) = delete;
     temporary_file& operator=(const temporary_file&) = delete;
 
+    // In blocks, for the parts of a text are often a word.
+    void add(std::string_view text)
+    {
+        waiting_ += text;
+        if (waiting_.size() >= block) {
+            flush();
+        }
+    }
+
+    void flush()
+    {
+        write(waiting_);
+        waiting_.clear();
+    }
+
     void write(std::string_view text)
     {
         while (!text.empty()) {
@@ -62,6 +78,8 @@ public:
     }
 
 private:
+    static constexpr std::size_t block = 64 * 1024;
+
     [[noreturn]] void fail() const
     {
         throw std::system_error(errno, std::generic_category(), target_.string());
@@ -70,6 +88,7 @@ private:
     const std::filesystem::path target_;
     std::string name_;
     const int descriptor_;
+    std::string waiting_;  // what is added and not written
     bool renamed_ = false;
 };
 
@@ -86,10 +105,12 @@ void make_folder(const std::filesystem::path& folder)
     }
 }
 
-void write_file(const std::filesystem::path& file, std::string_view text)
+void write_file(
+    const std::filesystem::path& file, const std::function<void(const text_sink&)>& text)
 {
     temporary_file next(file);
-    next.write(text);
+    text([&next](std::string_view part) { next.add(part); });
+    next.flush();
     next.take_its_name();
 }
 

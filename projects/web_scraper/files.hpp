@@ -8,6 +8,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <string_view>
 
 namespace web_scraper {
@@ -18,8 +19,13 @@ namespace web_scraper {
 // as it is.
 void make_folder(const std::filesystem::path& folder);
 
-// Throws std::system_error, with the file's name; then the file is as it was, and nothing else is
-// left.
-void write_file(const std::filesystem::path& file, std::string_view text);
+// Takes the next part of a text.
+using text_sink = std::function<void(std::string_view)>;
+
+// Calls `text` with a sink for the file's text, so that it need not be in memory as a whole. Throws
+// std::system_error, with the file's name, and what `text` throws; then the file is as it was, and
+// nothing else is left.
+void write_file(
+    const std::filesystem::path& file, const std::function<void(const text_sink&)>& text);
 
 }  // namespace web_scraper

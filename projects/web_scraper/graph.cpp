@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
-
 namespace web_scraper {
 
 namespace {
@@ -31,25 +29,24 @@ std::string dot_string(std::string_view text)
     return quoted + '"';
 }
 
-std::string to_dot(const site& whole, int most_redirects)
+void to_dot(const site& whole, int most_redirects, const text_sink& out)
 {
-    std::string dot = "digraph site {\n    node [shape=box];\n";
-    const auto out = std::back_inserter(dot);
+    out("digraph site {\n    node [shape=box];\n");
     for (page_number number = 0; number < whole.size(); ++number) {
-        fmt::format_to(
-            out, "    n{} [label={}, color={}];\n", number,
-            dot_string(whole[number].address.text()), colour_of(whole, number, most_redirects));
+        out(fmt::format(
+            "    n{} [label={}, color={}];\n", number, dot_string(whole[number].address.text()),
+            colour_of(whole, number, most_redirects)));
     }
     for (page_number number = 0; number < whole.size(); ++number) {
         const auto& page = whole[number];
         for (const auto link : page.links) {
-            fmt::format_to(out, "    n{} -> n{};\n", number, link);
+            out(fmt::format("    n{} -> n{};\n", number, link));
         }
         if (page.redirect_to) {
-            fmt::format_to(out, "    n{} -> n{} [style=dashed];\n", number, *page.redirect_to);
+            out(fmt::format("    n{} -> n{} [style=dashed];\n", number, *page.redirect_to));
         }
     }
-    return dot + "}\n";
+    out("}\n");
 }
 
 }  // namespace web_scraper

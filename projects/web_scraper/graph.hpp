@@ -7,6 +7,7 @@
 
 #pragma once
 
+#include "web_scraper/files.hpp"
 #include "web_scraper/site.hpp"
 
 #include <string>
@@ -17,6 +18,6 @@ namespace web_scraper {
 // A text as a string of the DOT language, with its quotation marks.
 std::string dot_string(std::string_view text);
 
-std::string to_dot(const site& whole, int most_redirects);
+void to_dot(const site& whole, int most_redirects, const text_sink& out);
 
 }  // namespace web_scraper

@@ -7,14 +7,17 @@
 #include <libxml/parser.h>
 #include <libxml/tree.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstddef>
-#include <limits>
 #include <memory>
 #include <new>
 #include <optional>
 #include <set>
 #include <string>
 #include <utility>
+
+#include <time.h>
 
 namespace web_scraper {
 
@@ -148,10 +151,45 @@ std::string with_nul_escaped(std::string_view page)
     return escaped;
 }
 
+// How long this thread has kept a processor busy. A machine that is busy otherwise does not count.
+std::chrono::nanoseconds processor_time()
+{
+    timespec now{};
+    ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
+
+// A page that is handed out in pieces, until it is used up or time is.
+class pieces {
+public:
+    pieces(std::string_view page, findings& found) : rest_(page), found_(found) {}
+
+    // The parser's callback for more of the page, with this as its context. None is the end.
+    static int next(void* context, char* buffer, int size) noexcept
+    {
+        auto& self = *static_cast<pieces*>(context);
+        if (!self.rest_.empty() && processor_time() > self.end_) {
+            self.found_.all = false;
+            self.rest_ = {};
+        }
+        const auto piece = self.rest_.substr(0, std::min(static_cast<std::size_t>(size), longest));
+        std::copy(piece.begin(), piece.end(), buffer);
+        self.rest_.remove_prefix(piece.size());
+        return static_cast<int>(piece.size());
+    }
+
+private:
+    static constexpr std::size_t longest = 4096;
+
+    std::string_view rest_;
+    findings& found_;
+    const std::chrono::nanoseconds end_ = processor_time() + longest_parsing;
+};
+
 findings parse(std::string_view page, const std::string& charset)
 {
     findings found;
-    if (page.empty() || page.size() > static_cast<std::size_t>(std::numeric_limits<int>::max())) {
+    if (page.empty()) {
         return found;
     }
     const std::unique_ptr<htmlParserCtxt, free_parser> parser(htmlNewParserCtxt());
@@ -166,8 +204,9 @@ findings parse(std::string_view page, const std::string& charset)
     *parser->sax = only_tags;
     parser->_private = &found;  // the parser's word for: whatever its user likes
     const auto* const given_charset = charset.empty() ? nullptr : charset.c_str();
-    htmlCtxtReadMemory(
-        parser.get(), page.data(), static_cast<int>(page.size()), nullptr, given_charset,
+    pieces source(page, found);
+    htmlCtxtReadIO(
+        parser.get(), pieces::next, nullptr, &source, nullptr, given_charset,
         HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET);
     return found;
 }

@@ -9,14 +9,16 @@
 // Parsing keeps a processor busy: a page of 50 KB for a millisecond or two, one that is made of
 // links for half a second. So the crawler does not do it on the loop.
 //
-// The limits below are on what takes longer. One thing they do not reach: libxml2 compares each
-// attribute of a tag with those before it, so a tag of 2 MiB in attributes takes minutes, and the
-// thread hears no Ctrl-C.
+// The limits below are on what takes longer. The last one is for what nobody can count from
+// outside: libxml2 compares each attribute of a tag with those before it, so a tag of 2 MiB in
+// attributes would take minutes, and it calls back when the tag is done. But it asks for the page
+// piece by piece. Where a page has taken too long, there is no next piece.
 
 #pragma once
 
 #include "web_scraper/url.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <string_view>
 #include <vector>
@@ -34,6 +36,9 @@ inline constexpr std::size_t most_links = 10'000;
 // nothing it looks through all that are open. Pages that people write go a tenth as deep. (libxml2
 // does not know `<wbr>` to be empty; one is open until what it is in ends.)
 inline constexpr int deepest_element = 1000;
+
+// So much time of a processor the parser may take for a page. Then it stops, too.
+inline constexpr std::chrono::seconds longest_parsing{2};
 
 struct page_links {
     std::vector<url> links;  // each once, in the order in which they come first

@@ -2,6 +2,10 @@
 //
 // `http::pool` speaks HTTP and keeps connections for the next request to the same host. What is
 // added is what a crawler says of itself, and what it wants to know of an answer.
+//
+// The pool would send a request again, at once, that a kept connection has lost. The crawler has a
+// pace, so it is told instead. A server that has dropped one connection may drop all that it keeps:
+// from then on it gets a new one for each request.
 
 #pragma once
 

@@ -23,6 +23,7 @@
 #include "common/task_group.hpp"
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include <fmt/format.h>
@@ -30,6 +31,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -84,9 +86,8 @@ awaitable<void> stop_at_signal(
 }
 
 // Crawls until the end, a limit, or Ctrl-C. What is known then is in `whole`, in each case.
-awaitable<crawl_facts> explore(url start, limits bounds, site& whole)
+awaitable<crawl_facts> explore(url start, limits bounds, common::stop_signal& signal, site& whole)
 {
-    common::stop_signal signal(co_await asio::this_coro::executor);
     http::pool_limits connections;
     connections.connections_per_host = bounds.concurrency;
     connections.kept = bounds.concurrency;
@@ -117,9 +118,12 @@ awaitable<crawl_facts> explore(url start, limits bounds, site& whole)
 void write_reports(const std::filesystem::path& folder, const site& whole, const crawl_facts& facts)
 {
     std::filesystem::create_directories(folder);
-    write_file(folder / "links.dot", to_dot(whole, facts.most_redirects));
-    write_file(folder / "report.html", to_html(whole, facts));
-    write_file(folder / "report.json", to_json(whole, facts));
+    const auto dot = [&](const text_sink& out) { to_dot(whole, facts.most_redirects, out); };
+    const auto html = [&](const text_sink& out) { to_html(whole, facts, out); };
+    const auto json = [&](const text_sink& out) { to_json(whole, facts, out); };
+    write_file(folder / "links.dot", dot);
+    write_file(folder / "report.html", html);
+    write_file(folder / "report.json", json);
 }
 
 void print_summary(const options& given, const site& whole, const crawl_facts& facts)
@@ -150,6 +154,7 @@ void print_summary(const options& given, const site& whole, const crawl_facts& f
         fmt::print("    and {} more\n", broken.size() - most_shown);
     }
     fmt::print("report.html, report.json and links.dot are in {}\n", given.folder.string());
+    std::fflush(stdout);  // while no Ctrl-C can come between
 }
 
 // Why there is not a single page, where that is so.
@@ -175,18 +180,33 @@ void limit_what_is_known(limits& bounds)
     const auto pages = std::max<std::size_t>(bounds.pages, 1000);
     bounds.known = 20 * pages;
     bounds.links = 300 * pages;
+    bounds.link_bytes = 200 * bounds.links;
+}
+
+// The loop stands still while the files are written; nobody else is left on it. It may be turned
+// for a while after this, for a name that is being looked up, so the files come first.
+awaitable<crawl_facts> crawl_and_report(options given, url start, site& whole)
+{
+    const auto executor = co_await asio::this_coro::executor;
+    common::stop_signal signal(executor);
+    const auto facts = co_await explore(start, given.bounds, signal, whole);
+    // A second Ctrl-C ends a crawl that takes too long over stopping. From here on none does: these
+    // take the signals, and nobody asks for them.
+    const asio::signal_set ignored(executor, SIGINT, SIGTERM);
+    write_reports(given.folder, whole, facts);
+    print_summary(given, whole, facts);
+    co_return facts;
 }
 
 // Gives the exit status: 1 if no page at all was fetched, and nobody has interrupted it. What is
 // wrong with some of them is what one wants to know.
-int crawl_and_report(const options& given, const url& start)
+int run(const options& given, const url& start)
 {
     make_folder(given.folder);  // where that fails, no server has been bothered
     common::raise_descriptor_limit();
     site whole;
-    const auto facts = common::run(explore(start, given.bounds, whole), common::clock_mode::steady);
-    write_reports(given.folder, whole, facts);
-    print_summary(given, whole, facts);
+    const auto facts =
+        common::run(crawl_and_report(given, start, whole), common::clock_mode::steady);
     if (whole.count(state::fetched) > 0 || facts.ended == ending::interrupted) {
         return 0;
     }
@@ -271,7 +291,7 @@ int main(int argc, char** argv)
     given.bounds.interval = from_seconds(1 / given.rate);
     given.bounds.timeout = from_seconds(given.timeout);
     try {
-        return crawl_and_report(given, *start);
+        return run(given, *start);
     } catch (const std::exception& error) {
         common::complain("web_scraper", error.what());
         return 1;

@@ -7,7 +7,8 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
+#include <algorithm>
+#include <span>
 #include <stdexcept>
 #include <utility>
 
@@ -30,10 +31,21 @@ td, th {{ border: 1px solid #ccc; padding: 0.3em 0.6em; text-align: left; vertic
 <p>The crawl {1}, after {2:.2f} s and {3} bytes.</p>
 )";
 
+// What is shown of an address; the link itself has all of it.
+constexpr std::size_t longest_label = 200;
+
 std::string anchor(const page& what)
 {
-    const auto text = html_text(what.address.text());
-    return fmt::format(R"(<a href="{0}">{0}</a>)", text);
+    const std::string_view address = what.address.text();
+    return fmt::format(
+        R"(<a href="{}">{}{}</a>)", html_text(address), html_text(address.substr(0, longest_label)),
+        address.size() > longest_label ? "..." : "");
+}
+
+// The pages on which a broken link was found that are written.
+std::span<const page_number> shown(const std::vector<page_number>& found_on)
+{
+    return std::span(found_on).first(std::min(found_on.size(), most_found_on));
 }
 
 json::object summary(const site& whole)
@@ -45,6 +57,22 @@ json::object summary(const site& whole)
         }
     }
     return counts;
+}
+
+json::object json_broken(const site& whole, const broken_link& what)
+{
+    json::array found_on;
+    for (const auto from : shown(what.found_on)) {
+        found_on.push_back(json::string(whole[from].address.text()));
+    }
+    json::object entry;
+    entry["url"] = whole[what.page].address.text();
+    entry["reason"] = what.reason;
+    entry["found_on"] = std::move(found_on);
+    if (what.found_on.size() > most_found_on) {
+        entry["found_on_more"] = what.found_on.size() - most_found_on;
+    }
+    return entry;
 }
 
 json::object json_page(const site& whole, const page& what)
@@ -130,64 +158,50 @@ std::string html_text(std::string_view text)
     return escaped;
 }
 
-std::string to_html(const site& whole, const crawl_facts& facts)
+void to_html(const site& whole, const crawl_facts& facts, const text_sink& out)
 {
     const auto start = whole.size() == 0 ? std::string() : html_text(whole[0].address.text());
-    auto html = fmt::format(head, start, name_of(facts.ended), facts.seconds, facts.bytes);
-    const auto out = std::back_inserter(html);
-
+    out(fmt::format(head, start, name_of(facts.ended), facts.seconds, facts.bytes));
     if (facts.left_out > 0) {
-        fmt::format_to(out, "<p>Not all is in here: {} links are left out.</p>\n", facts.left_out);
+        out(fmt::format("<p>Not all is in here: {} links are left out.</p>\n", facts.left_out));
     }
-    html += "<table>\n";
+    out("<table>\n");
     for (const auto each : all_states()) {
         if (const auto count = whole.count(each); count > 0) {
-            fmt::format_to(out, "<tr><td>{}<td>{}\n", name_of(each), count);
+            out(fmt::format("<tr><td>{}<td>{}\n", name_of(each), count));
         }
     }
-    html += "</table>\n";
+    out("</table>\n");
 
     const auto broken = broken_links(whole, facts.most_redirects);
-    fmt::format_to(out, "<h2>Broken links: {}</h2>\n", broken.size());
-    html += "<table>\n<tr><th>Link<th>What is wrong<th>Found on\n";
+    out(fmt::format("<h2>Broken links: {}</h2>\n", broken.size()));
+    out("<table>\n<tr><th>Link<th>What is wrong<th>Found on\n");
     for (const auto& [number, reason, found_on] : broken) {
-        fmt::format_to(out, "<tr><td>{}<td>{}<td>", anchor(whole[number]), html_text(reason));
-        for (const auto from : found_on) {
-            fmt::format_to(out, "{}<br>\n", anchor(whole[from]));
+        out(fmt::format("<tr><td>{}<td>{}<td>", anchor(whole[number]), html_text(reason)));
+        for (const auto from : shown(found_on)) {
+            out(anchor(whole[from]) + "<br>\n");
         }
-        html += found_on.empty() ? "the command line\n" : "";
+        if (found_on.size() > most_found_on) {
+            out(fmt::format("and {} more\n", found_on.size() - most_found_on));
+        }
+        out(found_on.empty() ? "the command line\n" : "");
     }
-    html += "</table>\n";
+    out("</table>\n");
 
-    html += "<h2>Pages</h2>\n<table>\n<tr><th>Page<th>State<th>Status<th>Depth<th>Bytes<th>Links\n";
+    out("<h2>Pages</h2>\n<table>\n<tr><th>Page<th>State<th>Status<th>Depth<th>Bytes<th>Links\n");
     for (const auto& each : whole) {
-        fmt::format_to(
-            out, "<tr><td>{}<td>{}{}<td>{}<td>{}<td>{}<td>{}\n", anchor(each), name_of(each.is),
+        out(fmt::format(
+            "<tr><td>{}<td>{}{}<td>{}<td>{}<td>{}<td>{}\n", anchor(each), name_of(each.is),
             each.detail.empty() ? "" : ": " + html_text(each.detail),
             each.status == 0 ? "none" : std::to_string(each.status), each.depth, each.bytes,
-            each.links.size());
+            each.links.size()));
     }
-    return html + "</table>\n";
+    out("</table>\n");
 }
 
-std::string to_json(const site& whole, const crawl_facts& facts)
+// The two long lists are written entry by entry, and the object around them by hand.
+void to_json(const site& whole, const crawl_facts& facts, const text_sink& out)
 {
-    json::array broken;
-    for (const auto& [number, reason, found_on] : broken_links(whole, facts.most_redirects)) {
-        json::array pages;
-        for (const auto from : found_on) {
-            pages.push_back(json::string(whole[from].address.text()));
-        }
-        json::object entry;
-        entry["url"] = whole[number].address.text();
-        entry["reason"] = reason;
-        entry["found_on"] = std::move(pages);
-        broken.push_back(std::move(entry));
-    }
-    json::array pages;
-    for (const auto& each : whole) {
-        pages.push_back(json_page(whole, each));
-    }
     json::object report;
     report["start"] = whole.size() == 0 ? std::string() : whole[0].address.text();
     report["crawl"] = name_of(facts.ended);
@@ -195,9 +209,25 @@ std::string to_json(const site& whole, const crawl_facts& facts)
     report["bytes"] = facts.bytes;
     report["links_left_out"] = facts.left_out;
     report["summary"] = summary(whole);
-    report["broken"] = std::move(broken);
-    report["pages"] = std::move(pages);
-    return json::serialize(report) + "\n";
+    auto begin = json::serialize(report);
+    begin.pop_back();  // the brace that closes it
+    out(begin);
+
+    out(",\"broken\":[");
+    std::string_view comma;
+    for (const auto& each : broken_links(whole, facts.most_redirects)) {
+        out(comma);
+        out(json::serialize(json_broken(whole, each)));
+        comma = ",";
+    }
+    out("],\"pages\":[");
+    comma = "";
+    for (const auto& each : whole) {
+        out(comma);
+        out(json::serialize(json_page(whole, each)));
+        comma = ",";
+    }
+    out("]}\n");
 }
 
 }  // namespace web_scraper

@@ -2,10 +2,16 @@
 //
 // Both say the same. What comes first is why one looks: the broken links, each with the pages on
 // which it was found, since that is where it has to be mended. Then all pages.
+//
+// An address may have 2048 characters and be written once for each link, so a report can be a
+// hundred times as large as the site in memory. It goes part by part to where it is wanted, and is
+// in memory nowhere. How large it becomes is bounded by the limits on what is known: see
+// limits::link_bytes.
 
 #pragma once
 
 #include "web_scraper/crawl.hpp"
+#include "web_scraper/files.hpp"
 #include "web_scraper/site.hpp"
 
 #include <cstddef>
@@ -40,7 +46,10 @@ std::vector<broken_link> broken_links(const site& whole, int most_redirects);
 // A text as it may stand between the tags of an HTML page, and in a value within quotation marks.
 std::string html_text(std::string_view text);
 
-std::string to_html(const site& whole, const crawl_facts& facts);
-std::string to_json(const site& whole, const crawl_facts& facts);
+// Of the pages on which a broken link was found so many are written, and how many more there are.
+inline constexpr std::size_t most_found_on = 100;
+
+void to_html(const site& whole, const crawl_facts& facts, const text_sink& out);
+void to_json(const site& whole, const crawl_facts& facts, const text_sink& out);
 
 }  // namespace web_scraper

@@ -100,9 +100,9 @@ std::string normalised_escapes(std::string_view text)
 
 std::string printable(std::string_view text)
 {
-    std::string plain(text);
+    std::string plain(text.substr(0, longest_shown));
     std::replace_if(plain.begin(), plain.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-    return plain;
+    return text.size() > longest_shown ? plain + "..." : plain;
 }
 
 }  // namespace web_scraper

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -20,6 +21,9 @@ std::string_view trimmed(std::string_view text);
 // digits of other %XX are in upper case, and what may not stand in a URL, such as a space or a byte
 // beyond ASCII, becomes %XX. Reserved characters stay as they are, since `/` and `%2F` differ.
 std::string normalised_escapes(std::string_view text);
+
+// A server's word is shown up to this length, and `...` for the rest: a header may have 64 KiB.
+inline constexpr std::size_t longest_shown = 500;
 
 // What a server says about itself, fit to be shown: every byte that is no printable ASCII is a `?`.
 // It could move the cursor of a terminal, or be no UTF-8.

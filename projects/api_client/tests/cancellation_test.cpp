@@ -154,6 +154,27 @@ TEST_CASE("an exchange can be cancelled at every step")
     CHECK(turns >= 5);  // connecting, sending, three reads
 }
 
+// The first reads of it need not wait. If one of them dropped a cancellation, that would show five
+// minutes later.
+TEST_CASE("an exchange can be cancelled while more bytes are here already")
+{
+    auto in_parts = answer(200, std::string(20'000, 'x'));
+    const auto bytes = in_parts.parts.front().bytes;
+    in_parts.parts.clear();
+    in_parts.parts.push_back({0s, bytes.substr(0, bytes.size() - 1)});
+    in_parts.parts.push_back({5min, bytes.substr(bytes.size() - 1)});
+    const int turns = cancel_at_every_step(
+        otherwise_fine(api::in_order({in_parts})),
+        [](http::pool& pool, scripted_server& server) -> awaitable<void> {
+            const auto ask = [](http::pool& with, http::url where) -> awaitable<void> {
+                const auto got = co_await with.exchange(get(std::move(where)));
+                CHECK(got.body.size() == 20'000);
+            };
+            return ask(pool, server.at("/"));
+        });
+    CHECK(turns >= 3);
+}
+
 TEST_CASE("a call can be cancelled at every step of every try, and in the pauses between them")
 {
     const auto stumbling = api::in_order(

@@ -4,9 +4,14 @@
 
 #include "common/timeout.hpp"
 
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/json/serialize.hpp>
+
 #include <catch2/catch_test_macros.hpp>
 
-#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
 
 #include <chrono>
 #include <optional>
@@ -15,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+namespace asio = boost::asio;
 using api::answer;
 using api::cut_to;
 using api::ending;
@@ -24,6 +30,7 @@ using api::late;
 using api::raw;
 using api::reply;
 using api::scripted_server;
+using asio::ip::tcp;
 using tests::awaitable;
 using tests::get;
 using tests::post;
@@ -191,6 +198,37 @@ TEST_CASE("a POST is sent again only if the server has not begun")
                 CHECK(all.answer->body == "hello");
             });
     }
+}
+
+TEST_CASE("a POST for which there is no connection in time is sent again")
+{
+    tests::run([]() -> awaitable<void> {
+        const common::real_work sockets(20ms);
+        const auto executor = co_await asio::this_coro::executor;
+        // It takes one connection into its queue, and the system drops all that come after.
+        tcp::acceptor full(executor);
+        full.open(tcp::v4());
+        full.bind({asio::ip::address_v4::loopback(), 0});
+        full.listen(0);
+        std::vector<tcp::socket> waiting;
+        waiting.reserve(3);
+        for (int i = 0; i < 3; ++i) {
+            waiting.emplace_back(executor);
+            // How each of them ends is of no interest.
+            waiting.back().async_connect(full.local_endpoint(), asio::detached);
+        }
+        http::pool pool;
+        api::client_options options;
+        options.retry.tries = 2;
+        std::vector<std::string> failed;
+        options.on_retry = [&](const api::failed_try& one) { failed.push_back(one.why); };
+        api::client client(pool, options, std::minstd_rand(7));
+        const http::url where(fmt::format("http://127.0.0.1:{}/", full.local_endpoint().port()));
+        tests::check_equal(
+            co_await tests::failure_of(client.send(post(where, "x"))),
+            http::failure::no_connection);
+        CHECK(failed == std::vector<std::string>{"no connection in time"});
+    });
 }
 
 TEST_CASE("a server that says when to come back is believed")

@@ -5,7 +5,13 @@
 #include "common/gather.hpp"
 #include "common/timeout.hpp"
 
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/deferred.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/write.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -18,6 +24,9 @@
 #include <utility>
 #include <vector>
 
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using namespace asio::experimental::awaitable_operators;
 using api::answer;
 using api::cut_to;
 using api::ending;
@@ -192,6 +201,50 @@ TEST_CASE("closed in the moment of a POST, the server may have done it, and it i
     });
 }
 
+TEST_CASE("what is to be sent only once is not repeated, and the error says that one may")
+{
+    const auto script = well_once_then(raw("", ending::close));
+    with_script(script, [](scripted_server& server) -> awaitable<void> {
+        http::pool pool;
+        (void)co_await pool.exchange(get(server.at("/")));
+        auto once = get(server.at("/once"));
+        once.only_once = true;
+        bool was_kept = false;
+        try {
+            (void)co_await pool.exchange(once);
+            FAIL("there was no answer");
+        } catch (const http::exchange_error& error) {
+            CHECK(error.kind() == failure::no_answer);
+            was_kept = error.on_kept_connection();
+        }
+        CHECK(was_kept);
+        CHECK(server.requests().size() == 2);
+    });
+    with_script(api::in_order({raw("")}), [](scripted_server& server) -> awaitable<void> {
+        http::pool pool;
+        try {
+            (void)co_await pool.exchange(get(server.at("/")));
+            FAIL("there was no answer");
+        } catch (const http::exchange_error& error) {
+            CHECK_FALSE(error.on_kept_connection());
+        }
+    });
+}
+
+TEST_CASE("a request for a new connection takes no kept one, and leaves it where it is")
+{
+    with_script(api::in_order({hello}), [](scripted_server& server) -> awaitable<void> {
+        http::pool pool;
+        (void)co_await pool.exchange(get(server.at("/")));
+        auto apart = get(server.at("/"));
+        apart.new_connection = true;
+        const auto got = co_await pool.exchange(apart);
+        CHECK_FALSE(got.on_kept_connection);
+        CHECK(server.accepted() == 2);
+        CHECK(pool.kept() == 2);
+    });
+}
+
 TEST_CASE("on a new connection an end without an answer is a failure, and not repeated")
 {
     with_script(api::in_order({raw("")}), [](scripted_server& server) -> awaitable<void> {
@@ -302,6 +355,116 @@ TEST_CASE("a body may be as long as the limit, and no longer, announced or not")
             CHECK(pool.kept() == 0);
         });
     }
+}
+
+TEST_CASE("what has come of a body is counted, whole or not, and what has not come is not")
+{
+    const std::string header = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n";
+    const std::string chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\n";
+    const std::string part(100, 'x');
+    auto never_more = raw(header + part);
+    never_more.parts.push_back(api::reply::part{1h, ""});
+    struct example {
+        api::reply reply;
+        std::size_t limit;
+        std::size_t received;
+    };
+    const std::vector<example> examples = {
+        {answer(200, part), 1000, 100},
+        {raw(header + part), 1000, 100},   // cut off
+        {never_more, 1000, 100},           // not in time
+        {raw(chunked + part), 1000, 100},  // cut off
+        {raw("HTTP/1.1 200 OK\r\n\r\n" + part), 1000, 100},
+        {raw(header), 999, 0},   // too large, by its header
+        {raw(header), 1000, 0},  // cut off
+        {raw(""), 1000, 0}};     // no answer
+    for (const auto& [reply, limit, expected] : examples) {
+        INFO(reply.parts.front().bytes);
+        INFO(limit);
+        std::size_t received = 7;
+        with_script(api::in_order({reply}), [&](scripted_server& server) -> awaitable<void> {
+            http::pool pool;
+            auto what = get(server.at("/"));
+            what.body_limit = limit;
+            what.received = &received;
+            try {
+                (void)co_await common::with_timeout(30s, pool.exchange(what));
+            } catch (const http::exchange_error&) {
+            } catch (const common::timeout_error&) {
+            }
+        });
+        CHECK(received == 7 + expected);
+    }
+    // Some of a body comes with the header, before anybody knows that it is too large.
+    std::size_t received = 0;
+    with_script(
+        api::in_order({raw(header + part)}), [&](scripted_server& server) -> awaitable<void> {
+            http::pool pool;
+            auto what = get(server.at("/"));
+            what.body_limit = 999;
+            what.received = &received;
+            check_equal(co_await failure_of(pool.exchange(what)), failure::too_large);
+        });
+    CHECK(received == 100);
+}
+
+TEST_CASE("what comes beside the body of chunks is limited, too")
+{
+    const std::string head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const std::string much(1'000'000, 'x');
+    const auto extension = head + "5;x=" + much + "\r\nhello\r\n0\r\n\r\n";
+    const auto trailer = head + "5\r\nhello\r\n0\r\nX: " + much + "\r\n\r\n";
+    for (const auto& bytes : {extension, trailer}) {
+        with_script(api::in_order({raw(bytes)}), [](scripted_server& server) -> awaitable<void> {
+            http::pool pool;
+            check_equal(
+                co_await failure_of(pool.exchange(get(server.at("/")))), failure::malformed);
+        });
+    }
+}
+
+TEST_CASE("a server can answer before it has read the whole request, and its answer counts")
+{
+    tests::run([]() -> awaitable<void> {
+        const common::real_work sockets(20ms);
+        const auto executor = co_await asio::this_coro::executor;
+        tcp::acceptor door(executor, {asio::ip::address_v4::loopback(), 0});
+        const auto refuse = [&]() -> awaitable<void> {
+            auto peer = co_await door.async_accept(asio::deferred);
+            std::string head(4096, ' ');
+            co_await peer.async_read_some(asio::buffer(head), asio::deferred);
+            const std::string too_large =
+                "HTTP/1.1 413 Content Too Large\r\nContent-Length: 9\r\n\r\ntoo large";
+            co_await asio::async_write(peer, asio::buffer(too_large), asio::deferred);
+            peer.close();
+        };
+        http::pool pool;
+        const http::url where(fmt::format("http://127.0.0.1:{}/", door.local_endpoint().port()));
+        const auto send = [&]() -> awaitable<void> {
+            const auto got = co_await pool.exchange(post(where, std::string(20'000'000, 'x')));
+            CHECK(got.status == 413);
+            CHECK(got.body == "too large");
+            CHECK(pool.kept() == 0);
+        };
+        co_await (refuse() && send());
+    });
+}
+
+TEST_CASE("two exchanges at once can be counted together")
+{
+    auto slow = answer(200, std::string(100, 'x'));
+    const auto bytes = slow.parts.front().bytes;
+    slow.parts.clear();
+    slow.parts.push_back({0s, bytes.substr(0, bytes.size() - 50)});
+    slow.parts.push_back({1s, bytes.substr(bytes.size() - 50)});
+    std::size_t received = 0;
+    with_script(api::in_order({slow}), [&](scripted_server& server) -> awaitable<void> {
+        http::pool pool;
+        auto what = get(server.at("/"));
+        what.received = &received;
+        co_await (pool.exchange(what) && pool.exchange(what));
+    });
+    CHECK(received == 200);
 }
 
 TEST_CASE("a huge length costs no memory before its bytes come")

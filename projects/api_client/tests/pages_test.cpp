@@ -225,10 +225,13 @@ TEST_CASE("a next page that is no reference is refused, and null is the end")
         "the next page, 'next', is neither a string nor null");
 }
 
-TEST_CASE("numbers are those that the server has sent, to the last digit")
+TEST_CASE(
+    "whole numbers of 64 bits are those that the server has sent, and others the closest ones")
 {
-    const auto all = list_of(answer(200, "[0.00044308006468156516, 9007199254740993]"));
-    REQUIRE(all.items.size() == 2);
+    const auto all =
+        list_of(answer(200, "[0.00044308006468156516, 9007199254740993, 18446744073709551615]"));
+    REQUIRE(all.items.size() == 3);
+    CHECK(all.items[2] == "18446744073709551615");
     CHECK(std::stod(all.items[0]) == 0.00044308006468156516);
     CHECK(all.items[1] == "9007199254740993");
 }

@@ -3,7 +3,9 @@
 
 #include "web_scraper/crawl.hpp"
 
+#include "web_scraper/graph.hpp"
 #include "web_scraper/html.hpp"
+#include "web_scraper/report.hpp"
 
 #include "common/clock.hpp"
 #include "common/run.hpp"
@@ -22,6 +24,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 using boost::asio::awaitable;
@@ -44,6 +47,8 @@ struct table_entry {
     std::string location;
     std::string content_type = "text/html";
     common::duration takes = 0ms;
+    std::size_t comes_first = 0;  // bytes of a body, before it takes its time, and then fails
+    int drops = 0;                // so many requests, before one is answered
 };
 
 // Answers for addresses, and a list of who asked when.
@@ -70,7 +75,9 @@ public:
 
     web_scraper::fetch_function fetcher()
     {
-        return [this](const url& what, std::size_t limit) { return fetch(what, limit); };
+        return [this](const url& what, std::size_t limit, std::size_t& received) {
+            return fetch(what, limit, received);
+        };
     }
 
     // The targets that were asked for, robots.txt left out, in order.
@@ -91,6 +98,19 @@ public:
     }
 
     const std::vector<common::duration>& times() const { return times_; }
+
+    // When a host was asked, for robots.txt, too.
+    std::vector<common::duration> times_of(const std::string& origin) const
+    {
+        std::vector<common::duration> times;
+        for (std::size_t each = 0; each < asked_.size(); ++each) {
+            if (asked_[each].starts_with(origin + "/")) {
+                times.push_back(times_[each]);
+            }
+        }
+        return times;
+    }
+
     int peak() const { return peak_; }
     int under_way() const { return under_way_; }
 
@@ -101,7 +121,7 @@ private:
         int& counter_;
     };
 
-    awaitable<answer> fetch(const url& what, std::size_t limit)
+    awaitable<answer> fetch(const url& what, std::size_t limit, std::size_t& received)
     {
         const counted one(under_way_);
         peak_ = std::max(peak_, under_way_);
@@ -116,13 +136,19 @@ private:
             co_return nothing;
         }
         const table_entry entry = found->second;
+        received += entry.comes_first;
         co_await common::sleep_for(entry.takes);
+        if (entry.drops > 0) {
+            --entries_[what.text()].drops;
+            throw web_scraper::connection_dropped("no answer: end of stream");
+        }
         if (entry.status == 0) {
             throw web_scraper::fetch_error("nobody there");
         }
         if (entry.body.size() > limit) {
             throw web_scraper::body_too_large("too large");
         }
+        received += entry.body.size();
         answer result;
         result.status = entry.status;
         result.reason = "Reason";
@@ -381,6 +407,25 @@ TEST_CASE("crawl: redirects of robots.txt are followed five times, on hosts of t
     }
 }
 
+TEST_CASE("crawl: a robots.txt that is on another host is fetched at that host's pace")
+{
+    table answers;
+    answers.page("http://a.org/", {"http://b.org/", "/1", "/2", "/3", "/4"});
+    answers["http://a.org/robots.txt"].body = "User-agent: *\nCrawl-delay: 1";
+    answers.redirect("http://b.org/robots.txt", "http://a.org/rules");
+    answers["http://a.org/rules"].body = "User-agent: *\nDisallow: /";
+    auto bounds = quick();
+    bounds.hosts = {"b.org"};
+    const auto all = crawled(answers, bounds);
+    CHECK(answers.times_asked("http://a.org/rules") == 1);
+    CHECK(page_at(*all, "http://b.org/").is == state::disallowed);
+    const auto times = answers.times_of("http://a.org");
+    REQUIRE(times.size() == 7);
+    for (std::size_t each = 0; each < times.size(); ++each) {
+        CHECK(times[each] == each * 1s);
+    }
+}
+
 TEST_CASE("crawl: it stays on the host and port of the start, and goes where it is told besides")
 {
     table answers;
@@ -610,7 +655,9 @@ TEST_CASE("crawl: a page with more links than are read says so")
     const auto all = crawled(answers);
     CHECK(answers.asked() == strings{"http://a.org/", "http://a.org/b"});
     CHECK(all->whole[0].is == state::fetched);
-    CHECK(all->whole[0].detail == "not read to its end: it has too many links, or goes too deep");
+    CHECK(
+        all->whole[0].detail ==
+        "not read to its end: it has too many links, goes too deep, or takes too long");
     CHECK(page_at(*all, "http://a.org/b").detail == "");
 }
 
@@ -689,6 +736,62 @@ TEST_CASE("crawl: no more links are kept than the limit, and the others are coun
     CHECK(all->progress.left_out == 2);
 }
 
+TEST_CASE("crawl: links are kept until the addresses at their ends are too long, all in all")
+{
+    table answers;
+    answers.page("http://a.org/", {"/b", "/cccccc", "/d"});
+    answers.page("http://a.org/b", {"/"});
+    auto bounds = quick();
+    bounds.link_bytes = 13 + 14 + 13 + 19 + 13 + 14;
+    const auto all = crawled(answers, bounds);
+    CHECK(page_at(*all, "http://a.org/").links.size() == 3);
+    CHECK(page_at(*all, "http://a.org/b").links.empty());
+    CHECK(all->progress.left_out == 1);
+    CHECK(all->progress.link_bytes == bounds.link_bytes);
+}
+
+// A page of a few KB names 600 others, each with an address of 2000 characters by its long base. As
+// text the links between twenty such pages are 50 MB.
+TEST_CASE("crawl: a site of long addresses has a report of a bounded size")
+{
+    table answers;
+    const auto prefix = "http://a.org/" + std::string(1950, '\'') + "/";
+    std::string page = "<base href=\"" + prefix + "\">";
+    for (int i = 0; i < 600; ++i) {
+        page += fmt::format("<a href={}>", i);
+    }
+    answers["http://a.org/"].body = page;
+    for (int i = 0; i < 20; ++i) {
+        answers[fmt::format("{}{}", prefix, i)].body = page;  // the other 580 are broken
+    }
+    auto bounds = quick();
+    bounds.link_bytes = 20'000'000;
+    const auto all = crawled(answers, bounds);
+    CHECK(all->whole.count(state::failed) == 580);
+    CHECK(all->progress.links > 4000);
+    CHECK(all->progress.left_out > 7000);
+
+    web_scraper::crawl_facts facts;
+    std::size_t size = 0;
+    std::size_t largest = 0;
+    const auto count = [&](std::string_view part) {
+        size += part.size();
+        largest = std::max(largest, part.size());
+    };
+    const auto bytes = bounds.link_bytes;
+    const auto pages = all->whole.size() * web_scraper::longest_url;
+    web_scraper::to_json(all->whole, facts, count);
+    CHECK(size > bytes / 2);
+    CHECK(size < bytes + 2 * pages);
+    size = 0;
+    web_scraper::to_html(all->whole, facts, count);
+    CHECK(size < 3 * bytes + 12 * pages);  // one end of each link, with apostrophes escaped
+    size = 0;
+    web_scraper::to_dot(all->whole, 10, count);
+    CHECK(size < bytes / 10 + pages);
+    CHECK(largest < 2'000'000);  // so much of it is in memory at a time
+}
+
 TEST_CASE("crawl: the limit on bytes is exceeded by what is under way, and no more")
 {
     table answers;
@@ -706,6 +809,121 @@ TEST_CASE("crawl: the limit on bytes is exceeded by what is under way, and no mo
     CHECK(all->ended == ending::byte_limit);
     CHECK(all->progress.bytes >= 20'000);
     CHECK(all->progress.bytes < 20'000 + 4 * 1000);
+}
+
+// A body that is too large is often known by its header, and then nothing of it comes.
+TEST_CASE("crawl: what counts against the limit on bytes is what has come")
+{
+    const std::size_t comes = GENERATE(0U, 1000U);
+    const bool too_late = GENERATE(false, true);
+    table answers;
+    strings links;
+    for (int i = 0; i < 100; ++i) {
+        links.push_back(fmt::format("/{}", i));
+        auto& entry = answers[fmt::format("http://a.org/{}", i)];
+        entry.comes_first = comes;
+        entry.body = std::string(3000, 'x');  // more than the limit
+        entry.takes = too_late ? 31s : 1s;
+    }
+    answers.page("http://a.org/", links);
+    auto bounds = quick();
+    bounds.concurrency = 4;
+    bounds.page_bytes = 2500;
+    bounds.bytes = 20'000;
+    const auto all = crawled(answers, bounds);
+    if (comes == 0) {
+        CHECK(all->ended == ending::finished);
+        CHECK(answers.asked().size() == 101);
+        CHECK(all->progress.bytes < 2500);
+    } else {
+        CHECK(all->ended == ending::byte_limit);
+        CHECK(all->progress.bytes >= 20'000);
+        CHECK(all->progress.bytes < 20'000 + 4 * 1000);
+    }
+}
+
+TEST_CASE("crawl: at a limit nobody waits for a host's pace")
+{
+    table answers;
+    answers["http://b.org/robots.txt"].body = "User-agent: *\nCrawl-delay: 3600";
+    answers.page("http://a.org/", {"http://b.org/1", "http://b.org/2", "/2", "/3"}, 100ms);
+    answers.page("http://a.org/2", {}, 200ms);
+    answers["http://a.org/2"].body.resize(1000, ' ');
+    auto bounds = quick();
+    bounds.hosts = {"b.org"};
+
+    SECTION("on pages")
+    {
+        bounds.pages = 2;
+        const auto all = crawled(answers, bounds);
+        CHECK(all->ended == ending::page_limit);
+        CHECK(answers.asked() == strings{"http://a.org/", "http://a.org/2"});
+        CHECK(page_at(*all, "http://a.org/2").is == state::fetched);  // it was under way
+        CHECK(all->took == 300ms);
+    }
+    SECTION("on bytes")
+    {
+        bounds.bytes = 1000;
+        const auto all = crawled(answers, bounds);
+        CHECK(all->ended == ending::byte_limit);
+        CHECK(all->took == 300ms);
+    }
+    SECTION("and one that just fits has finished")
+    {
+        bounds.pages = 5;
+        const auto all = crawled(answers, bounds);
+        CHECK(all->ended == ending::finished);
+        CHECK(answers.asked().size() == 5);
+        CHECK(all->took == 100ms + 7200s);
+    }
+}
+
+TEST_CASE("crawl: a page whose connection was dropped is asked for once more, at its host's pace")
+{
+    table answers;
+    answers.page("http://a.org/", {"/b", "/c", "/d"});
+    answers.page("http://a.org/b", {"/e"});
+    answers["http://a.org/b"].drops = 1;
+    answers.page("http://a.org/c", {});
+    answers["http://a.org/c"].drops = 2;
+    answers["http://a.org/robots.txt"].drops = 1;
+    auto bounds = quick();
+    bounds.interval = 100ms;
+
+    SECTION("and not a third time")
+    {
+        const auto all = crawled(answers, bounds);
+        CHECK(
+            answers.asked() == strings{
+                                   "http://a.org/", "http://a.org/b", "http://a.org/c",
+                                   "http://a.org/d", "http://a.org/b", "http://a.org/c",
+                                   "http://a.org/e"});
+        CHECK(answers.times_asked("http://a.org/robots.txt") == 2);
+        for (std::size_t each = 0; each < answers.times().size(); ++each) {
+            CHECK(answers.times()[each] == each * 100ms);
+        }
+        CHECK(all->ended == ending::finished);
+        CHECK(page_at(*all, "http://a.org/b").is == state::fetched);
+        CHECK(page_at(*all, "http://a.org/b").detail == "");
+        CHECK(page_at(*all, "http://a.org/c").is == state::unreachable);
+        CHECK(page_at(*all, "http://a.org/c").detail == "no answer: end of stream");
+        CHECK(all->progress.asked == 7);
+    }
+    SECTION("and not beyond a limit")
+    {
+        bounds.pages = 4;
+        const auto all = crawled(answers, bounds);
+        CHECK(answers.asked().size() == 4);
+        CHECK(all->ended == ending::page_limit);
+        CHECK(page_at(*all, "http://a.org/b").is == state::unreachable);
+    }
+    SECTION("nor for ever, where that is robots.txt")
+    {
+        answers["http://a.org/robots.txt"].drops = 2;
+        const auto all = crawled(answers, bounds);
+        CHECK(answers.asked().empty());
+        CHECK(all->whole[0].detail == "robots.txt cannot be read: no answer: end of stream");
+    }
 }
 
 TEST_CASE("crawl: once the limit on pages is reached, nobody asks what the rules say of the others")

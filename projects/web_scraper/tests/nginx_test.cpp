@@ -23,10 +23,12 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <iterator>
 #include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -491,6 +493,52 @@ TEST_CASE("nginx: SIGINT and SIGTERM stop the crawl, and the report is whole")
         ++files;
     }
     CHECK(files == 3);
+}
+
+TEST_CASE("nginx: however often Ctrl-C comes while the report is written, it is whole")
+{
+    const bool stops_the_crawl = GENERATE(false, true);  // the first one does
+    nginx server("location = /endless.html { sendfile_max_chunk 1k; limit_rate 1k; }");
+    server.site().write("endless.html", page_with({}, 1'000'000));
+    strings links;
+    if (stops_the_crawl) {
+        links.push_back("endless.html");
+    }
+    for (int number = 0; number < 9000; ++number) {
+        links.push_back(fmt::format("http://example.org/{}", number));
+    }
+    server.site().write("index.html", page_with(links));
+    folder out;
+    support::background_program program(PROGRAM, options_for(out, server.address(), {full_speed}));
+    if (stops_the_crawl) {
+        wait_for_a_page(program);
+        program.signal(SIGINT);
+    }
+    // From the moment in which there is a file, or the beginning of one, until the program ends.
+    const auto is_writing = [&] {
+        for (const auto& file : std::filesystem::directory_iterator(out.path())) {
+            if (file.path().filename().string().starts_with("links.dot")) {
+                return true;
+            }
+        }
+        return false;
+    };
+    while (!is_writing() && program.running()) {
+        std::this_thread::sleep_for(1ms);
+    }
+    while (program.running()) {
+        program.signal(SIGINT);
+        program.signal(SIGTERM);
+        std::this_thread::sleep_for(1ms);
+    }
+    const auto run = program.wait();
+    INFO(run.out << run.err);
+    CHECK(run.out.find("report.html, report.json and links.dot are in") != std::string::npos);
+    CHECK(json::parse(out.read("report.json")).at("pages").as_array().size() > 9000);
+    CHECK(out.read("report.html").ends_with("</table>\n"));
+    CHECK(out.read("links.dot").ends_with("}\n"));
+    const auto files = std::filesystem::directory_iterator(out.path());
+    CHECK(std::distance(files, std::filesystem::directory_iterator()) == 3);
 }
 
 TEST_CASE("nginx: a page of many spellings is asked for once")

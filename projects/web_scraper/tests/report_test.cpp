@@ -11,7 +11,9 @@
 #include <cstddef>
 #include <filesystem>
 #include <iterator>
+#include <new>
 #include <string>
+#include <string_view>
 #include <system_error>
 
 #include <sys/stat.h>
@@ -40,6 +42,32 @@ void fill(site& whole)
     whole.add_redirect(moved, gone);
 }
 
+std::string dot_of(const site& whole)
+{
+    std::string text;
+    web_scraper::to_dot(whole, 10, [&text](std::string_view part) { text += part; });
+    return text;
+}
+
+std::string html_of(const site& whole, const web_scraper::crawl_facts& facts)
+{
+    std::string text;
+    web_scraper::to_html(whole, facts, [&text](std::string_view part) { text += part; });
+    return text;
+}
+
+boost::json::value json_of(const site& whole, const web_scraper::crawl_facts& facts)
+{
+    std::string text;
+    web_scraper::to_json(whole, facts, [&text](std::string_view part) { text += part; });
+    return boost::json::parse(text);
+}
+
+void write(const std::filesystem::path& file, std::string_view text)
+{
+    web_scraper::write_file(file, [&](const web_scraper::text_sink& out) { out(text); });
+}
+
 std::ptrdiff_t entries_in(const std::filesystem::path& folder)
 {
     return std::distance(std::filesystem::directory_iterator(folder), {});
@@ -52,7 +80,7 @@ TEST_CASE("graph: pages, links and redirects in GraphViz's language")
     site whole;
     fill(whole);
     CHECK(
-        web_scraper::to_dot(whole, 10) ==
+        dot_of(whole) ==
         "digraph site {\n"
         "    node [shape=box];\n"
         "    n0 [label=\"http://a.org/?a=1&b='2'\", color=black];\n"
@@ -62,7 +90,7 @@ TEST_CASE("graph: pages, links and redirects in GraphViz's language")
         "    n0 -> n2;\n"
         "    n2 -> n1 [style=dashed];\n"
         "}\n");
-    CHECK(web_scraper::to_dot(site(), 10) == "digraph site {\n    node [shape=box];\n}\n");
+    CHECK(dot_of(site()) == "digraph site {\n    node [shape=box];\n}\n");
 }
 
 TEST_CASE("graph: a text cannot end the string that it is in")
@@ -82,7 +110,7 @@ TEST_CASE("report: broken links with their reasons, as HTML and as JSON")
     facts.most_redirects = 10;
     facts.seconds = 1.25;
     facts.bytes = 77;
-    const auto report = boost::json::parse(web_scraper::to_json(whole, facts));
+    const auto report = json_of(whole, facts);
     CHECK(report.at("start") == "http://a.org/?a=1&b='2'");
     CHECK(report.at("crawl") == "finished");
     CHECK(report.at("bytes") == 77);
@@ -96,7 +124,7 @@ TEST_CASE("report: broken links with their reasons, as HTML and as JSON")
     CHECK(report.at("pages").as_array().size() == 3);
     CHECK(report.at("pages").at(2).at("redirects_to") == "http://a.org/gone");
 
-    const auto html = web_scraper::to_html(whole, facts);
+    const auto html = html_of(whole, facts);
     CHECK(html.find("<h2>Broken links: 2</h2>") != html.npos);
     CHECK(html.find("404 &lt;Not&gt; &quot;Found&quot;") != html.npos);
     CHECK(html.find("<Not>") == html.npos);
@@ -104,35 +132,71 @@ TEST_CASE("report: broken links with their reasons, as HTML and as JSON")
     CHECK(html.find("b='2'") == html.npos);
 }
 
+TEST_CASE("report: of many pages with the same broken link some are named, the others counted")
+{
+    const std::size_t most = web_scraper::most_found_on;
+    for (const std::size_t pages : {most, most + 7}) {
+        site whole;
+        fill(whole);
+        for (std::size_t page = 1; page < pages; ++page) {  // beside the start
+            whole.add_link(whole.add(*url::parse("http://a.org/" + std::to_string(page))), 1);
+        }
+        const web_scraper::crawl_facts facts;
+        const auto report = json_of(whole, facts);
+        const auto& gone = report.at("broken").at(0).as_object();
+        CHECK(gone.at("found_on").as_array().size() == most);
+        CHECK(gone.at("found_on").at(1) == "http://a.org/1");
+        const auto html = html_of(whole, facts);
+        if (pages > most) {
+            CHECK(gone.at("found_on_more") == 7);
+            CHECK(html.find("<br>\nand 7 more\n") != html.npos);
+        } else {
+            CHECK_FALSE(gone.contains("found_on_more"));
+            CHECK(html.find(" more\n") == html.npos);
+        }
+    }
+}
+
+TEST_CASE("report: of a long address the beginning is shown, and the link has all of it")
+{
+    site whole;
+    const auto address = "http://a.org/" + std::string(300, 'x');
+    whole.add(*url::parse(address));
+    const auto html = html_of(whole, web_scraper::crawl_facts());
+    CHECK(
+        html.find("<a href=\"" + address + "\">" + address.substr(0, 200) + "...</a>") !=
+        html.npos);
+}
+
 TEST_CASE("report: it says how many links are left out")
 {
     site whole;
     fill(whole);
     web_scraper::crawl_facts facts;
-    CHECK(boost::json::parse(web_scraper::to_json(whole, facts)).at("links_left_out") == 0);
-    CHECK(web_scraper::to_html(whole, facts).find("left out") == std::string::npos);
+    CHECK(json_of(whole, facts).at("links_left_out") == 0);
+    CHECK(html_of(whole, facts).find("left out") == std::string::npos);
     facts.left_out = 77;
-    CHECK(boost::json::parse(web_scraper::to_json(whole, facts)).at("links_left_out") == 77);
-    CHECK(web_scraper::to_html(whole, facts).find("77 links are left out") != std::string::npos);
+    CHECK(json_of(whole, facts).at("links_left_out") == 77);
+    CHECK(html_of(whole, facts).find("77 links are left out") != std::string::npos);
 }
 
 TEST_CASE("report: one of a crawl that knows nothing is whole, too")
 {
     const web_scraper::crawl_facts facts;
-    CHECK(boost::json::parse(web_scraper::to_json(site(), facts)).at("start") == "");
-    CHECK(web_scraper::to_html(site(), facts).find("Broken links: 0") != std::string::npos);
+    CHECK(json_of(site(), facts).at("start") == "");
+    CHECK(html_of(site(), facts).find("Broken links: 0") != std::string::npos);
 }
 
 TEST_CASE("files: a file is written whole, in place of what was there")
 {
     const tests::folder folder;
     const auto file = folder.path() / "a";
-    web_scraper::write_file(file, "first");
+    write(file, "first");
     CHECK(folder.read("a") == "first");
     const std::string large(3'000'000, 'x');
-    web_scraper::write_file(file, large);
+    write(file, large);
     CHECK(folder.read("a") == large);
-    web_scraper::write_file(file, "");
+    write(file, "");
     CHECK(folder.read("a") == "");
     struct stat about{};
     REQUIRE(::stat(file.c_str(), &about) == 0);
@@ -148,8 +212,13 @@ TEST_CASE("files: one that cannot be written leaves nothing behind")
     const tests::folder folder;
     std::filesystem::create_directory(folder.path() / "a");
     folder.write("a/inside", "");
-    CHECK_THROWS_AS(web_scraper::write_file(folder.path() / "a", "text"), std::system_error);
-    CHECK_THROWS_AS(web_scraper::write_file(folder.path() / "no/b", "text"), std::system_error);
+    CHECK_THROWS_AS(write(folder.path() / "a", "text"), std::system_error);
+    CHECK_THROWS_AS(write(folder.path() / "no/b", "text"), std::system_error);
+    const auto ends_early = [](const web_scraper::text_sink& out) {
+        out(std::string(100'000, 'x'));
+        throw std::bad_alloc();
+    };
+    CHECK_THROWS_AS(web_scraper::write_file(folder.path() / "b", ends_early), std::bad_alloc);
     CHECK(entries_in(folder.path()) == 1);
     CHECK(folder.read("a/inside") == "");
 }

@@ -130,13 +130,16 @@ asio::awaitable<void> hear_signals(common::event& stop, common::duration grace)
     asio::post(executor, [number] { throw left_at_once(number); });
 }
 
-asio::awaitable<void> work_on(work_source& queue, const worker_options& options)
+// Says that it works once it hears signals: whoever has read that can stop it.
+asio::awaitable<void> work_on(
+    work_source& queue, const std::string& where, const worker_options& options)
 {
     co_await with_queue(queue, [&]() -> asio::awaitable<void> {
         worker at_work(queue, run_job, options);
         const auto main = [&](common::task_group& all) -> asio::awaitable<void> {
             common::event stop;
             all.spawn(hear_signals(stop, options.grace));
+            common::log("worker", "works on {}, {} at a time", where, options.at_once);
             co_await at_work.run(stop);
             all.cancel();
         };
@@ -188,12 +191,10 @@ asio::awaitable<void> work(const queue_place& place, const worker_options& optio
     common::raise_descriptor_limit();  // a command that runs needs five or so
     if (place.redis.empty()) {
         local_queue queue(place.journal);
-        common::log("worker", "works on {}, {} at a time", place.journal, options.at_once);
-        co_await work_on(queue, options);
+        co_await work_on(queue, place.journal, options);
     } else {
         redis_queue queue(options_of(place));
-        common::log("worker", "works on {}, {} at a time", place.redis, options.at_once);
-        co_await work_on(queue, options);
+        co_await work_on(queue, place.redis, options);
     }
 }
 

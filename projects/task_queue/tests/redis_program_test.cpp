@@ -74,7 +74,10 @@ struct bench {
     std::unique_ptr<background_program> worker(std::vector<std::string> arguments = {}) const
     {
         arguments.insert(arguments.begin(), "worker");
-        return std::make_unique<background_program>(PROGRAM, options_for(std::move(arguments)));
+        auto made =
+            std::make_unique<background_program>(PROGRAM, options_for(std::move(arguments)));
+        made->wait_for_line("worker: works on");  // from here on it hears SIGTERM
+        return made;
     }
 
     // They stay when the queue is empty: a kill that comes late finds its victim, too.

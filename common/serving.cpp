@@ -130,6 +130,11 @@ stop_signal::stop_signal(asio::any_io_executor executor)
 {
 }
 
+void stop_signal::add(int signal)
+{
+    signals_.add(signal);
+}
+
 asio::awaitable<void> stop_signal::wait()
 {
     co_await signals_.async_wait(asio::deferred);

@@ -58,6 +58,9 @@ class stop_signal {
 public:
     explicit stop_signal(boost::asio::any_io_executor executor);
 
+    // Does the same with one more signal, before the wait.
+    void add(int signal);
+
     // Completes when one of them has come. The next one has its usual effect: a second Ctrl-C ends
     // a program that takes too long over stopping.
     boost::asio::awaitable<void> wait();

@@ -3,6 +3,7 @@
 #include "common/clock.hpp"
 #include "common/command_line.hpp"
 #include "common/run.hpp"
+#include "common/serving.hpp"
 #include "common/task_group.hpp"
 #include "file_streaming/checksum.hpp"
 #include "file_streaming/copy.hpp"
@@ -13,8 +14,6 @@
 #include "file_streaming/together.hpp"
 
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/deferred.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/this_coro.hpp>
 
 #include <fmt/format.h>
@@ -52,12 +51,9 @@ bool is_ignored(int signal)
     return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-// The next signal has its usual effect: a second Ctrl-C ends a program that takes too long over
-// stopping.
-awaitable<void> cancel_at_signal(asio::signal_set& stop, common::task_group& group, bool& heard)
+awaitable<void> cancel_at_signal(common::stop_signal& stop, common::task_group& group, bool& heard)
 {
-    co_await stop.async_wait(asio::deferred);
-    stop.clear();
+    co_await stop.wait();
     heard = true;
     group.cancel();
 }
@@ -73,7 +69,7 @@ awaitable<void> run_to_its_end(awaitable<void> work, bool& done)
 // files, or in the last moment of one, ends the command, too.
 awaitable<void> until_signal(awaitable<void> work)
 {
-    asio::signal_set stop(co_await asio::this_coro::executor, SIGINT, SIGTERM);
+    common::stop_signal stop(co_await asio::this_coro::executor);
     if (!is_ignored(SIGHUP)) {  // the terminal has been closed; under nohup that is ignored
         stop.add(SIGHUP);
     }

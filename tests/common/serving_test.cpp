@@ -391,10 +391,11 @@ TEST_CASE("hang_up can be cancelled")
 
 TEST_CASE("a stop signal is heard once, and the next has its usual effect")
 {
-    const int number = GENERATE(SIGINT, SIGTERM);
+    const int number = GENERATE(SIGINT, SIGTERM, SIGHUP);
     struct sigaction after{};
     common::run([](int signal) -> awaitable<void> {
         common::stop_signal stop(co_await asio::this_coro::executor);
+        stop.add(SIGHUP);
         std::raise(signal);
         co_await stop.wait();
     }(number));

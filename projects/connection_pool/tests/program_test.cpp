@@ -122,25 +122,30 @@ TEST_CASE("connection_pool: on Ctrl-C while it makes the accounts, it ends")
     CHECK(ended.said().count_containing("transfers") == 0);
 }
 
+// A program that has given its verdict was quicker than the signal, also when it still heard it.
 TEST_CASE("connection_pool: on Ctrl-C while it examines the books, it ends, and cleans up")
 {
-    const common::temporary_folder place;
-    support::program_options options;
-    options.arguments = {"--accounts", "20000", "--transfers", "100"};
-    options.environment = {{"TMPDIR", place.path()}};
-    support::background_program program(PROGRAM, options);
-    program.wait_for_line("transfers booked");
-    const bool has_folder = !std::filesystem::is_empty(place.path());
-    program.signal(SIGINT);
-    const auto ended = program.wait();
-    CHECK(ended.err == "");
-    if (ended.said().count_containing("is asked to stop") == 1) {
-        CHECK(has_folder);
-        CHECK(ended.status == 1);
-    } else {
-        CHECK(ended.status == 0);  // it was quicker than the signal
+    bool was_stopped = false;
+    for (int attempt = 0; attempt < 10 && !was_stopped; ++attempt) {
+        const common::temporary_folder place;
+        support::program_options options;
+        options.arguments = {"--accounts", "20000", "--transfers", "100"};
+        options.environment = {{"TMPDIR", place.path()}};
+        support::background_program program(PROGRAM, options);
+        program.wait_for_line("transfers booked");
+        const bool has_folder = !std::filesystem::is_empty(place.path());
+        program.signal(SIGINT);
+        const auto ended = program.wait();
+        was_stopped = !ended.said().has("auditor: each account has what the transfers make it");
+        CHECK(ended.err == "");
+        CHECK(ended.status == (was_stopped ? 1 : 0));
+        if (was_stopped) {
+            CHECK(has_folder);
+            CHECK(ended.said().has("bank: is asked to stop"));
+        }
+        CHECK(std::filesystem::is_empty(place.path()));
     }
-    CHECK(std::filesystem::is_empty(place.path()));
+    CHECK(was_stopped);
 }
 
 TEST_CASE("connection_pool: what it cannot open it says in a line, with exit status 1")

@@ -41,7 +41,8 @@ void add_common_options(CLI::App& command, api::settings& chosen)
         ->transform(CLI::AsSizeValue(false))
         ->check(CLI::Range(std::uint64_t(0), std::uint64_t(1) << 40))
         ->capture_default_str();
-    command.add_flag("-v,--verbose", chosen.verbose, "tell on stderr of each try that fails");
+    command.add_flag(
+        "-v,--verbose", chosen.verbose, "tell on stderr of each try that another follows");
 }
 
 void add_paging_options(CLI::App& command, api::paging& pages)

@@ -57,12 +57,6 @@ using websocket = beast::websocket::stream<stream>;
 using request_head = http::request<http::empty_body>;
 using response = http::response<http::string_body>;
 
-constexpr std::size_t longest_head = 8192;  // bytes of a request's first line and headers
-
-// What the system keeps for a client that does not read, in bytes. It would let this grow to
-// megabytes, for each.
-constexpr int send_buffer = 64 * 1024;
-
 // --- HTTP ---------------------------------------------------------------------------------------
 
 // The page may load what this server has, talk to this server, and nothing else. If a message ever
@@ -159,7 +153,7 @@ asked parse_request(std::string_view bytes)
 awaitable<std::optional<asked>> next_request(tcp::socket& client, std::string& bytes, house& host)
 {
     auto read = asio::async_read_until(
-        client, asio::dynamic_buffer(bytes, longest_head), "\r\n\r\n",
+        client, asio::dynamic_buffer(bytes, host.allowed.head_bytes), "\r\n\r\n",
         asio::as_tuple(asio::use_awaitable));
     auto either = std::move(read) || host.closing.wait();
     const auto first = co_await common::with_timeout(host.allowed.patience, std::move(either));
@@ -392,7 +386,7 @@ awaitable<void> serve_connection(tcp::socket client, house& host)
 {
     try {
         client.set_option(tcp::no_delay(true));  // messages are short, and each is for now
-        client.set_option(tcp::socket::send_buffer_size(send_buffer));
+        client.set_option(tcp::socket::send_buffer_size(host.allowed.send_buffer));
         co_await serve_requests(client, host);
     } catch (const common::timeout_error&) {
         // It took too long over a request.

@@ -22,9 +22,6 @@ namespace chat {
 
 namespace {
 
-// Connections beyond the clients in the chat: pages that are loading, and clients to be refused.
-constexpr std::size_t more_connections = 128;
-
 awaitable<void> serve_one(tcp::socket client, common::semaphore::permit place, house& host)
 {
     co_await serve_connection(std::move(client), host);
@@ -53,7 +50,7 @@ awaitable<void> serve(
     tcp::acceptor& door, limits allowed, std::vector<std::string> origins, awaitable<void> stop)
 {
     house host{allowed, std::move(origins)};
-    common::semaphore places(allowed.clients + more_connections);
+    common::semaphore places(allowed.clients + allowed.visitors);
 
     const auto open = [&](common::task_group& connections) -> awaitable<void> {
         co_await take_connections(door, places, host, connections);

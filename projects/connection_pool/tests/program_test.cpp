@@ -7,9 +7,13 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <fmt/format.h>
+
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -31,6 +35,16 @@ std::vector<std::string> sure(const support::transcript& said)
         }
     }
     return lines;
+}
+
+// With a server that stands still, a program that sleeps has dealt with all that had been answered,
+// and has a statement on its way.
+void wait_until_asleep(const support::background_program& program)
+{
+    const auto status = fmt::format("/proc/{}/status", program.id());
+    while (support::read_file(status).find("State:\tS") == std::string::npos) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
 }
 
 }  // namespace
@@ -224,6 +238,7 @@ TEST_CASE("connection_pool: a server that answers nothing any more is given up, 
     support::background_program program(PROGRAM, options);
     program.wait_for_line("tasks");
     server.freeze();
+    wait_until_asleep(program);
 
     SECTION("after a while")
     {

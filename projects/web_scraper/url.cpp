@@ -27,6 +27,14 @@ std::size_t path_in(std::string_view text)
     return std::min(text.find_first_of("/?", slashes + 2), text.size());
 }
 
+// Newer versions of Boost.URL let them stand in a query, and take their escapes away there.
+void escape_brackets(std::string& text, std::size_t from)
+{
+    for (auto at = from; (at = text.find_first_of("[]", at)) != text.npos; at += 3) {
+        text.replace(at, 1, text[at] == '[' ? "%5B" : "%5D");
+    }
+}
+
 // An address as a browser reads it in a link: without space around it and line breaks in it,
 // without the fragment, and with slashes where an author wrote backslashes. What may not stand
 // where it does is escaped. Nothing, where it is too long: what follows takes time with the square
@@ -49,9 +57,7 @@ std::optional<std::string> mended(std::string_view text)
         }
     }
     plain = normalised_escapes(plain);
-    for (auto at = path_in(plain); (at = plain.find_first_of("[]", at)) != plain.npos; at += 3) {
-        plain.replace(at, 1, plain[at] == '[' ? "%5B" : "%5D");
-    }
+    escape_brackets(plain, path_in(plain));
     return plain;
 }
 
@@ -67,6 +73,19 @@ bool is_host(std::string_view text)
     constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz0123456789-_.";
     return text.starts_with('[') ||
            (!text.empty() && text.find_first_not_of(letters) == std::string_view::npos);
+}
+
+// From the top there is no way up. Boost.URL leaves that as it is; RFC 3986, 5.2.4, drops it.
+void drop_ways_up(std::string& target)
+{
+    constexpr std::string_view up = "/..";
+    while (target.starts_with(up) &&
+           (target.size() == up.size() || target[up.size()] == '/' || target[up.size()] == '?')) {
+        target.erase(0, up.size());
+    }
+    if (!target.starts_with('/')) {
+        target.insert(0, "/");
+    }
 }
 
 }  // namespace
@@ -96,17 +115,9 @@ std::optional<url> url::parse(std::string_view text)
             return std::nullopt;  // which is also what a number is that no port can have
         }
     }
-    if (parts.encoded_path().empty()) {
-        parts.set_encoded_path("/");
-    }
     result.target_ = parts.encoded_target();
-    // From the top there is no way up. Boost.URL leaves that as it is; RFC 3986, 5.2.4, drops it.
-    while (result.target_.starts_with("/../")) {
-        result.target_.erase(0, 3);
-    }
-    if (result.target_ == "/..") {
-        result.target_ = "/";
-    }
+    drop_ways_up(result.target_);
+    escape_brackets(result.target_, 0);
     result.text_ = result.origin() + result.target_;
     if (result.text_.size() > longest_url) {
         return std::nullopt;  // escaped, it has grown

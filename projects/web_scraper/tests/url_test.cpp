@@ -38,9 +38,12 @@ TEST_CASE("two spellings of one page are one URL")
     CHECK(normal("http://example.org/a/b/..") == "http://example.org/a/");
     CHECK(normal("http://example.org/../../a") == "http://example.org/a");
     CHECK(normal("http://example.org/..") == "http://example.org/");
+    CHECK(normal("http://example.org/..?x=1") == "http://example.org/?x=1");
     CHECK(normal("http://example.org/../..?x=1") == "http://example.org/?x=1");
+    CHECK(normal("http://example.org/..a?x=1") == "http://example.org/..a?x=1");
     CHECK(normal("http://example.org/%7Ejoe/%61") == "http://example.org/~joe/a");
     CHECK(normal("http://example.org/%2e%2e/a") == "http://example.org/a");
+    CHECK(normal("http://example.org/%5b?%5b%5D") == "http://example.org/%5B?%5B%5D");
     CHECK(normal("http://example.org/a%2fb%c3%a9") == "http://example.org/a%2Fb%C3%A9");
     CHECK(normal("http://joe:secret@example.org/a") == "http://example.org/a");
     CHECK(normal("http://[2001:DB8::1]:8080/a") == "http://[2001:db8::1]:8080/a");

@@ -24,6 +24,13 @@ void drop_way_up_from_top(urls::url& whole)
 
 }  // namespace
 
+void escape_brackets(std::string& text, std::size_t from)
+{
+    for (auto at = from; (at = text.find_first_of("[]", at)) != text.npos; at += 3) {
+        text.replace(at, 1, text[at] == '[' ? "%5B" : "%5D");
+    }
+}
+
 url::url(std::string_view text)
 {
     const auto parsed = urls::parse_uri(text);
@@ -62,7 +69,8 @@ url::url(std::string_view text)
     host_ = whole.host_address();
     authority_ = std::string_view(whole.encoded_host_and_port());
     target_ = std::string_view(whole.encoded_target());
-    text_ = std::string_view(whole.buffer());
+    escape_brackets(target_);
+    text_ = "http://" + authority_ + target_;
 }
 
 url url::resolve(std::string_view reference) const

@@ -9,11 +9,16 @@
 
 #pragma once
 
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 
 namespace http {
+
+// From that place on. In a URL they may stand around an IPv6 address and nowhere else, and a server
+// may refuse them. Newer versions of Boost.URL take their escapes away from a query.
+void escape_brackets(std::string& text, std::size_t from = 0);
 
 // The text is no URL, or none that can be fetched. what() says why.
 class bad_url : public std::runtime_error {

@@ -1,5 +1,6 @@
 #include "web_scraper/url.hpp"
 
+#include "api_client/url.hpp"
 #include "web_scraper/text.hpp"
 
 #include <boost/url/parse.hpp>
@@ -27,14 +28,6 @@ std::size_t path_in(std::string_view text)
     return std::min(text.find_first_of("/?", slashes + 2), text.size());
 }
 
-// Newer versions of Boost.URL let them stand in a query, and take their escapes away there.
-void escape_brackets(std::string& text, std::size_t from)
-{
-    for (auto at = from; (at = text.find_first_of("[]", at)) != text.npos; at += 3) {
-        text.replace(at, 1, text[at] == '[' ? "%5B" : "%5D");
-    }
-}
-
 // An address as a browser reads it in a link: without space around it and line breaks in it,
 // without the fragment, and with slashes where an author wrote backslashes. What may not stand
 // where it does is escaped. Nothing, where it is too long: what follows takes time with the square
@@ -57,7 +50,7 @@ std::optional<std::string> mended(std::string_view text)
         }
     }
     plain = normalised_escapes(plain);
-    escape_brackets(plain, path_in(plain));
+    http::escape_brackets(plain, path_in(plain));
     return plain;
 }
 
@@ -117,7 +110,7 @@ std::optional<url> url::parse(std::string_view text)
     }
     result.target_ = parts.encoded_target();
     drop_ways_up(result.target_);
-    escape_brackets(result.target_, 0);
+    http::escape_brackets(result.target_);
     result.text_ = result.origin() + result.target_;
     if (result.text_.size() > longest_url) {
         return std::nullopt;  // escaped, it has grown

@@ -26,6 +26,7 @@ TEST_CASE("two spellings of a URL are the same URL")
 {
     CHECK(url("HTTP://Example.org:80/x/../%7ea#top") == url("http://example.org/~a"));
     CHECK(url("http://example.org:") == url("http://example.org/"));
+    CHECK(url("http://[::1]/%5b?x%5b%5D=2").text() == "http://[::1]/%5B?x%5B%5D=2");
     CHECK_FALSE(url("http://example.org/a") == url("http://example.org/A"));
     CHECK_FALSE(url("http://example.org/a") == url("http://example.org/a/"));
 }

@@ -72,17 +72,15 @@ awaitable<void> cancel_at_signal(std::optional<common::stop_signal>& stop, commo
     work.cancel();
 }
 
-// Gives whether the work has ended before there was a signal.
+// Gives whether there was no signal. One that comes in the instant in which the work ends counts.
 awaitable<bool> unless_stopped(std::optional<common::stop_signal>& stop, awaitable<void> work)
 {
-    bool has_ended = false;
     co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
         both.spawn(cancel_at_signal(stop, both));
         co_await std::move(work);
-        has_ended = true;
         both.cancel();
     });
-    co_return has_ended;
+    co_return stop.has_value();
 }
 
 // How many transfers somebody was told of, and the database knows nothing of.
@@ -127,8 +125,8 @@ awaitable<bool> day_at_the_bank(
         const auto lease = co_await pool.acquire();
         co_await bank::open_accounts(*lease, given.accounts);
     };
-    const bool is_open = co_await unless_stopped(stop, open());
-    if (!is_open) {
+    const bool goes_on = co_await unless_stopped(stop, open());
+    if (!goes_on) {
         co_return false;
     }
     common::log("bank", "{} accounts with {} each", given.accounts, bank::opening_balance);

@@ -227,6 +227,7 @@ asio::awaitable<void> redis_queue::keep_leases()
 
 asio::awaitable<void> redis_queue::renew_leases()
 {
+    const auto asked = common::now();
     std::vector<std::string> places;
     std::vector<std::string> arguments(1, consumer_);
     for (const auto& [place, lost] : held_) {
@@ -243,7 +244,7 @@ asio::awaitable<void> redis_queue::renew_leases()
             }
         }
     }
-    renewed_ = common::now();
+    renewed_ = asked;
 }
 
 // Where this program was stopped for a while, its leases have run out, and it could take over its
@@ -266,6 +267,7 @@ asio::awaitable<std::optional<delivery>> redis_queue::try_take()
                 add_place(arguments, place);
             }
         }
+        const auto asked = common::now();
         const auto reply = co_await run_once(scripts::take, std::move(arguments));
         unanswered_ = false;
         const auto& fields = reply.elements;
@@ -282,7 +284,7 @@ asio::awaitable<std::optional<delivery>> redis_queue::try_take()
         taken.tries = static_cast<int>(fields.at(4).number);
         taken.place = fmt::format("{} {}", fields[1].text, fields[0].text);
         if (held_.empty()) {
-            renewed_ = common::now();
+            renewed_ = asked;
         }
         // One that is not new runs already: its lease was out, and it was taken over from itself.
         const bool is_new = held_.try_emplace(taken.place, taken.lost).second;

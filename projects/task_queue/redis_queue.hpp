@@ -88,7 +88,7 @@ private:
     // What this worker runs: the place of each delivery, and the event that says it is lost.
     std::map<std::string, std::shared_ptr<common::event>> held_;
     bool unanswered_ = false;        // a take was sent, and it may have taken a job not in held_
-    common::time_point renewed_{};   // when the leases were last renewed
+    common::time_point renewed_{};   // when this last asked for leases, or for more time
     common::duration next_due_{};    // what the last try_take() has learnt: until the next is due,
     std::vector<std::string> seen_;  // and the last entry of each stream
 };

@@ -214,7 +214,7 @@ TEST_CASE("a flood of pings gets its sender dropped")
 
 TEST_CASE("a message in empty pieces without end is read no faster than messages can need")
 {
-    server chat({"--rate", "1", "--burst", "3"});
+    server chat({"--rate", "1", "--burst", "3", "--clients", "1"});
     peer flood(chat.port(), {.send_buffer = 4096});
     std::string pieces = frame(0x01, "");  // the first, and not the last
     while (pieces.size() < 2'000'000) {
@@ -222,6 +222,7 @@ TEST_CASE("a message in empty pieces without end is read no faster than messages
     }
     // At 24 KiB a second, this would take more than a minute.
     CHECK(flood.send_raw_for(2s, pieces) < pieces.size());
+    CHECK(tests::upgrade_status(chat.port(), {}) == 503);  // it has its seat still
 }
 
 TEST_CASE("when all seats are taken, the next client is told so, until somebody leaves")

@@ -41,16 +41,21 @@ TEST_CASE("told to stop, the server says goodbye to all, and ends with status 0"
 
 TEST_CASE("told to stop, it sends what is waiting before the goodbye")
 {
-    server chat({"--grace", "3600"});
+    server chat({"--grace", "3600", "--patience", "3600", "--rate", "1000", "--burst", "1000"});
     auto ada = peer::in_room(chat.port(), "Ada", "tea");
-    auto bob = peer::in_room(chat.port(), "Bob", "tea");
-    for (int message = 0; message < 10; ++message) {
-        ada.say("tea", std::to_string(message));
+    peer bob(chat.port(), {.receive_buffer = 4096});
+    bob.ask({{"do", "name"}, {"nick", "Bob"}});
+    bob.ask({{"do", "join"}, {"room", "tea"}});
+    ada.next("entered");
+    // Fewer than an outbox holds, and much more than goes into the system's buffers.
+    const std::string much(2000 - 3, 'x');
+    for (int message = 100; message < 300; ++message) {
+        ada.say("tea", std::to_string(message) + much);
         ada.next("said");
     }
     chat.signal(SIGTERM);
-    for (int message = 0; message < 10; ++message) {
-        CHECK(bob.next("said").at("text").as_string() == std::to_string(message));
+    for (int message = 100; message < 300; ++message) {
+        CHECK(bob.next("said").at("text").as_string() == std::to_string(message) + much);
     }
     CHECK(bob.close_code() == 1001);
     CHECK(ada.close_code() == 1001);

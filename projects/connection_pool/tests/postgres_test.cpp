@@ -387,7 +387,7 @@ TEST_CASE("postgres: a transaction cancelled at any moment is done as a whole or
         co_await there->query("create table t (id int)");
         std::int64_t done = 0;
         int aborted = 0;
-        for (int round = 0; round < 150; ++round) {
+        for (int round = 0; round < 150 || done == 0 || aborted == 0; ++round) {
             const auto work = [&]() -> awaitable<void> {
                 co_await db::with_transaction(
                     *there, [&](db::transaction& books) -> awaitable<void> {
@@ -397,7 +397,8 @@ TEST_CASE("postgres: a transaction cancelled at any moment is done as a whole or
                     });
             };
             started working(executor, work());
-            co_await common::sleep_for(std::chrono::microseconds(round % 50 * 30));
+            // Where the machine is slow, the pauses get longer until some of it is done.
+            co_await common::sleep_for(std::chrono::microseconds(round % 50 * (30 + round / 5)));
             working.cancel();
             co_await until_ended(working);
             CHECK((working.finished() || working.aborted()));
@@ -406,7 +407,6 @@ TEST_CASE("postgres: a transaction cancelled at any moment is done as a whole or
             REQUIRE(there->usable());
             tests::check_equal(co_await number(there->query("select count(*) from t")), 2 * done);
         }
-        CHECK(aborted > 0);
     });
 }
 
@@ -826,10 +826,18 @@ TEST_CASE("postgres: a commit that is broken off is told apart, found undone, an
 
         SECTION("by a deadline: it is cancelled on the server, and known not to be done")
         {
-            started working(executor, common::with_timeout(300ms, work()));
-            co_await until_ended(working);
-            CHECK(working.failed_with<common::timeout_error>());
-            CHECK(one->usable());
+            // Where the deadline was over before the commit was seen to run, there is another one.
+            bool seen = false;
+            for (auto deadline = 300ms; !seen; deadline *= 2) {
+                const started working(executor, common::with_timeout(deadline, work()));
+                while (working.running() && !seen) {
+                    const auto found = co_await running(*other, "commit");
+                    seen = found > 0;
+                }
+                co_await until_ended(working);
+                CHECK(working.failed_with<common::timeout_error>());
+                CHECK(one->usable());
+            }
         }
         SECTION("by a broken connection: nobody knows")
         {

@@ -333,7 +333,7 @@ TEST_CASE("sqlite: a transaction cancelled at any moment is done as a whole or n
         co_await there->query("create table t (id integer)");
         std::int64_t done = 0;
         int aborted = 0;
-        for (int round = 0; round < 300; ++round) {
+        for (int round = 0; round < 300 || done == 0 || aborted == 0; ++round) {
             const auto work = [&]() -> awaitable<void> {
                 co_await db::with_transaction(
                     *there, [&](db::transaction& books) -> awaitable<void> {
@@ -343,7 +343,8 @@ TEST_CASE("sqlite: a transaction cancelled at any moment is done as a whole or n
                     });
             };
             tests::started working(executor, work());
-            co_await common::sleep_for(std::chrono::microseconds(round % 60 * 10));
+            // Where the machine is slow, the pauses get longer until some of it is done.
+            co_await common::sleep_for(std::chrono::microseconds(round % 60 * (10 + round / 30)));
             working.cancel();
             while (working.running()) {
                 co_await common::sleep_for(10us);
@@ -354,7 +355,6 @@ TEST_CASE("sqlite: a transaction cancelled at any moment is done as a whole or n
             CHECK(there->usable());
             tests::check_equal(co_await count_rows(*there), 2 * done);
         }
-        CHECK(aborted > 0);
     });
 }
 
@@ -490,6 +490,7 @@ TEST_CASE("sqlite: a file that is no database, or cannot be opened, is a connect
 TEST_CASE("sqlite: an event loop destroyed in the middle of a statement is clean")
 {
     struct given_up {};
+    bool in_the_middle = false;
     const auto main = [&]() -> awaitable<void> {
         house here;  // the threads must end before the loop
         const auto there = co_await here.open();
@@ -499,7 +500,10 @@ TEST_CASE("sqlite: an event loop destroyed in the middle of a statement is clean
             there->query("with recursive n(i) as (select 1 union all select i + 1 from n where "
                          "i < 300000) select max(i) from n"));
         co_await common::sleep_for(2ms);
+        in_the_middle = running.running();
         throw given_up();
     };
-    CHECK_THROWS_AS(common::run(main(), common::clock_mode::steady), given_up);
+    while (!in_the_middle) {
+        CHECK_THROWS_AS(common::run(main(), common::clock_mode::steady), given_up);
+    }
 }

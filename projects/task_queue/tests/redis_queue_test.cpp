@@ -624,10 +624,10 @@ TEST_CASE("redis queue: a job whose answer was lost is not run when it is done, 
     proxy between(server);
     with_queue_behind(between, [&](redis_queue& queue) -> awaitable<void> {
         auto late = named("late");
-        late.lifetime = 500ms;
+        late.lifetime = 1h;
         co_await add(queue, late);
         co_await take_in_vain(queue, between);
-        co_await common::sleep_for(500ms);
+        co_await ask(server, "HSET", "{task_queue}:job:late", "deadline", "1");
         bool nothing = co_await has_nothing(queue);
         CHECK(nothing);
         const auto letters = co_await queue.dead();
@@ -814,7 +814,12 @@ TEST_CASE("redis queue: a worker that begins while Redis is full waits until it 
         };
         co_await common::with_task_group([&](common::task_group& both) -> awaitable<void> {
             both.spawn(work());
-            co_await common::sleep_for(50ms);
+            std::string errors;
+            while (errors.find("errorstat_OOM") == std::string::npos) {
+                co_await common::sleep_for(1ms);
+                const auto reply = co_await ask(server, "INFO", "errorstats");
+                errors = reply.text;
+            }
             co_await ask(server, "CONFIG", "SET", "maxmemory", "0");
             co_await add(queue, named("j"));
         });

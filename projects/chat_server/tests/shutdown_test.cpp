@@ -54,6 +54,7 @@ TEST_CASE("told to stop, it sends what is waiting before the goodbye")
         ada.next("said");
     }
     chat.signal(SIGTERM);
+    chat.wait_for_line("takes no more clients");  // it has heard of it
     for (int message = 100; message < 300; ++message) {
         CHECK(bob.next("said").at("text").as_string() == std::to_string(message) + much);
     }

@@ -10,19 +10,17 @@ namespace urls = boost::urls;
 
 namespace http {
 
-namespace {
-
-// At the top there is no way up. Boost.URL leaves such a path as it is; RFC 3986, 5.2.4, does not.
-void drop_way_up_from_top(urls::url& whole)
+void drop_ways_up(std::string& target)
 {
-    std::string path(std::string_view(whole.encoded_path()));
-    while (path.starts_with("/../")) {
-        path.erase(0, 3);
+    constexpr std::string_view up = "/..";
+    while (target.starts_with(up) &&
+           (target.size() == up.size() || target[up.size()] == '/' || target[up.size()] == '?')) {
+        target.erase(0, up.size());
     }
-    whole.set_encoded_path(path.empty() || path == "/.." ? "/" : path);
+    if (!target.starts_with('/')) {
+        target.insert(0, "/");
+    }
 }
-
-}  // namespace
 
 void escape_brackets(std::string& text, std::size_t from)
 {
@@ -63,12 +61,11 @@ url::url(std::string_view text)
     if (port_ == 80) {
         whole.remove_port();
     }
-    drop_way_up_from_top(whole);
-    whole.remove_fragment();
 
     host_ = whole.host_address();
     authority_ = std::string_view(whole.encoded_host_and_port());
     target_ = std::string_view(whole.encoded_target());
+    drop_ways_up(target_);
     escape_brackets(target_);
     text_ = "http://" + authority_ + target_;
 }

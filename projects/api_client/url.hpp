@@ -16,6 +16,11 @@
 
 namespace http {
 
+// What a request asks for begins with a slash, and from the top there is no way up. Boost.URL
+// leaves
+// `/../a` as it is; RFC 3986, 5.2.4, drops the dots.
+void drop_ways_up(std::string& target);
+
 // From that place on. In a URL they may stand around an IPv6 address and nowhere else, and a server
 // may refuse them. Newer versions of Boost.URL take their escapes away from a query.
 void escape_brackets(std::string& text, std::size_t from = 0);

@@ -68,19 +68,6 @@ bool is_host(std::string_view text)
            (!text.empty() && text.find_first_not_of(letters) == std::string_view::npos);
 }
 
-// From the top there is no way up. Boost.URL leaves that as it is; RFC 3986, 5.2.4, drops it.
-void drop_ways_up(std::string& target)
-{
-    constexpr std::string_view up = "/..";
-    while (target.starts_with(up) &&
-           (target.size() == up.size() || target[up.size()] == '/' || target[up.size()] == '?')) {
-        target.erase(0, up.size());
-    }
-    if (!target.starts_with('/')) {
-        target.insert(0, "/");
-    }
-}
-
 }  // namespace
 
 std::optional<url> url::parse(std::string_view text)
@@ -109,7 +96,7 @@ std::optional<url> url::parse(std::string_view text)
         }
     }
     result.target_ = parts.encoded_target();
-    drop_ways_up(result.target_);
+    http::drop_ways_up(result.target_);
     http::escape_brackets(result.target_);
     result.text_ = result.origin() + result.target_;
     if (result.text_.size() > longest_url) {

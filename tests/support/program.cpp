@@ -21,6 +21,7 @@
 #include <condition_variable>
 #include <csignal>
 #include <filesystem>
+#include <fstream>
 #include <iterator>
 #include <map>
 #include <mutex>
@@ -331,6 +332,15 @@ program_run run_program(const std::string& executable, const program_options& op
     background_program program(executable, options);
     program.close_input();
     return program.wait();
+}
+
+char process_state(pid_t process)
+{
+    std::ifstream stat(fmt::format("/proc/{}/stat", process));
+    std::string text;
+    std::getline(stat, text, '\0');  // nothing, if the process went since the file was opened
+    const auto name_ends = text.rfind(") ");
+    return name_ends == std::string::npos ? '\0' : text[name_ends + 2];
 }
 
 std::chrono::milliseconds processor_time(pid_t process)

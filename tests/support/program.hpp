@@ -120,6 +120,10 @@ private:
 // started are gone. Throws boost::system::system_error if it cannot be started.
 program_run run_program(const std::string& executable, const program_options& options = {});
 
+// The state of a process, by the letter that ps has for it: S sleeps, T is stopped, Z has ended and
+// waits to be collected. 0 if there is no such process.
+char process_state(pid_t process);
+
 // The processor time that a running process has had, user's and system's.
 std::chrono::milliseconds processor_time(pid_t process);
 

@@ -6,12 +6,9 @@
 #include <boost/system/system_error.hpp>
 #include <catch2/catch_test_macros.hpp>
 
-#include <fmt/format.h>
-
 #include <chrono>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <stdexcept>
 #include <string>
@@ -26,11 +23,8 @@ namespace {
 // A process that has ended and waits to be collected (state Z) is not alive.
 bool is_alive(const std::string& process)
 {
-    std::ifstream stat(fmt::format("/proc/{}/stat", std::stoi(process)));
-    std::string text;
-    std::getline(stat, text, '\0');  // nothing, if the process went since the file was opened
-    const auto state = text.rfind(") ");
-    return state != std::string::npos && text[state + 2] != 'Z';
+    const char state = support::process_state(std::stoi(process));
+    return state != '\0' && state != 'Z';
 }
 
 // A signal takes a moment.

@@ -107,7 +107,7 @@ public:
     void freeze()
     {
         server_->signal(SIGSTOP);
-        while (support::read_file(in_proc("status")).find("State:\tT") == std::string::npos) {
+        while (server_->running() && support::process_state(server_->id()) != 'T') {
             std::this_thread::sleep_for(std::chrono::milliseconds(1));
         }
         signal_children(SIGSTOP);
@@ -181,15 +181,10 @@ private:
         }
     }
 
-    std::string in_proc(const std::string& file) const
-    {
-        return fmt::format("/proc/{}/{}", server_->id(), file);
-    }
-
     void signal_children(int signal)
     {
         std::istringstream children(
-            support::read_file(in_proc(fmt::format("task/{}/children", server_->id()))));
+            support::read_file(fmt::format("/proc/{0}/task/{0}/children", server_->id())));
         for (pid_t child = 0; children >> child;) {
             ::kill(child, signal);
         }

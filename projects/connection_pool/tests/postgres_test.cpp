@@ -134,6 +134,17 @@ awaitable<void> until_ended(const started& task)
     }
 }
 
+// Waits for the task's end. Gives whether the server was seen to run such a statement before that.
+awaitable<bool> was_seen_running(db::connection& there, const char* text, const started& task)
+{
+    std::int64_t found = 0;
+    while (task.running() && found == 0) {
+        found = co_await running(there, text);
+    }
+    co_await until_ended(task);
+    co_return found > 0;
+}
+
 // Waits until the task is in the middle of its commit. Gives false where that was over too soon.
 awaitable<bool> caught_in_commit(db::connection& there, const started& task)
 {
@@ -335,11 +346,7 @@ TEST_CASE("postgres: a deadline ends the statement on the server, and the connec
         for (auto deadline = 300ms; !seen; deadline *= 2) {
             const started sleeping(
                 executor, common::with_timeout(deadline, there->query("select pg_sleep(1000)")));
-            while (sleeping.running() && !seen) {
-                const auto found = co_await running(*other, "pg_sleep");
-                seen = found > 0;
-            }
-            co_await until_ended(sleeping);
+            seen = co_await was_seen_running(*other, "pg_sleep", sleeping);
             CHECK(sleeping.failed_with<common::timeout_error>());
             tests::check_equal(co_await running(*other, "pg_sleep"), 0);
             CHECK(there->usable());
@@ -387,7 +394,8 @@ TEST_CASE("postgres: a transaction cancelled at any moment is done as a whole or
         co_await there->query("create table t (id int)");
         std::int64_t done = 0;
         int aborted = 0;
-        for (int round = 0; round < 150 || done == 0 || aborted == 0; ++round) {
+        const auto has_both = [&] { return done > 0 && aborted > 0; };
+        for (int round = 0; round < 150 || (round < 1500 && !has_both()); ++round) {
             const auto work = [&]() -> awaitable<void> {
                 co_await db::with_transaction(
                     *there, [&](db::transaction& books) -> awaitable<void> {
@@ -407,6 +415,8 @@ TEST_CASE("postgres: a transaction cancelled at any moment is done as a whole or
             REQUIRE(there->usable());
             tests::check_equal(co_await number(there->query("select count(*) from t")), 2 * done);
         }
+        CHECK(done > 0);
+        CHECK(aborted > 0);
     });
 }
 
@@ -830,11 +840,7 @@ TEST_CASE("postgres: a commit that is broken off is told apart, found undone, an
             bool seen = false;
             for (auto deadline = 300ms; !seen; deadline *= 2) {
                 const started working(executor, common::with_timeout(deadline, work()));
-                while (working.running() && !seen) {
-                    const auto found = co_await running(*other, "commit");
-                    seen = found > 0;
-                }
-                co_await until_ended(working);
+                seen = co_await was_seen_running(*other, "commit", working);
                 CHECK(working.failed_with<common::timeout_error>());
                 CHECK(one->usable());
             }

@@ -10,7 +10,6 @@
 #include <csignal>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <thread>
@@ -61,21 +60,11 @@ inline const std::vector<std::string>& engines()
     return there;
 }
 
-// Whether it is stopped, by SIGSTOP.
-inline bool is_stopped(pid_t process)
-{
-    std::ifstream stat("/proc/" + std::to_string(process) + "/stat");
-    std::string text;
-    std::getline(stat, text, '\0');
-    const auto state = text.rfind(") ");
-    return state != std::string::npos && text[state + 2] == 'T';
-}
-
 // Stops it, by SIGSTOP. Gives false when it has ended before that.
 inline bool stop(support::background_program& program)
 {
     program.signal(SIGSTOP);
-    while (program.running() && !is_stopped(program.id())) {
+    while (program.running() && support::process_state(program.id()) != 'T') {
     }
     return program.running();
 }
